@@ -96,21 +96,24 @@ const (
 	HandoffStatus_HANDOFF_STATUS_DISQUALIFIED    HandoffStatus = 7
 	HandoffStatus_HANDOFF_STATUS_WON             HandoffStatus = 8
 	HandoffStatus_HANDOFF_STATUS_LOST            HandoffStatus = 9
+	// It cooled off while it was held: sales never saw it.
+	HandoffStatus_HANDOFF_STATUS_WITHDRAWN HandoffStatus = 10
 )
 
 // Enum value maps for HandoffStatus.
 var (
 	HandoffStatus_name = map[int32]string{
-		0: "HANDOFF_STATUS_UNSPECIFIED",
-		1: "HANDOFF_STATUS_HELD",
-		2: "HANDOFF_STATUS_ASSIGNED",
-		3: "HANDOFF_STATUS_ACCEPTED",
-		4: "HANDOFF_STATUS_SALES_QUALIFIED",
-		5: "HANDOFF_STATUS_REJECTED",
-		6: "HANDOFF_STATUS_RECYCLED",
-		7: "HANDOFF_STATUS_DISQUALIFIED",
-		8: "HANDOFF_STATUS_WON",
-		9: "HANDOFF_STATUS_LOST",
+		0:  "HANDOFF_STATUS_UNSPECIFIED",
+		1:  "HANDOFF_STATUS_HELD",
+		2:  "HANDOFF_STATUS_ASSIGNED",
+		3:  "HANDOFF_STATUS_ACCEPTED",
+		4:  "HANDOFF_STATUS_SALES_QUALIFIED",
+		5:  "HANDOFF_STATUS_REJECTED",
+		6:  "HANDOFF_STATUS_RECYCLED",
+		7:  "HANDOFF_STATUS_DISQUALIFIED",
+		8:  "HANDOFF_STATUS_WON",
+		9:  "HANDOFF_STATUS_LOST",
+		10: "HANDOFF_STATUS_WITHDRAWN",
 	}
 	HandoffStatus_value = map[string]int32{
 		"HANDOFF_STATUS_UNSPECIFIED":     0,
@@ -123,6 +126,7 @@ var (
 		"HANDOFF_STATUS_DISQUALIFIED":    7,
 		"HANDOFF_STATUS_WON":             8,
 		"HANDOFF_STATUS_LOST":            9,
+		"HANDOFF_STATUS_WITHDRAWN":       10,
 	}
 )
 
@@ -871,6 +875,110 @@ func (x *BatchGetHandoffsResponse) GetHandoffs() []*Handoff {
 	return nil
 }
 
+type RedeliverRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	DeliveryId    string                 `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverRequest) Reset() {
+	*x = RedeliverRequest{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverRequest) ProtoMessage() {}
+
+func (x *RedeliverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverRequest.ProtoReflect.Descriptor instead.
+func (*RedeliverRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RedeliverRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *RedeliverRequest) GetDeliveryId() string {
+	if x != nil {
+		return x.DeliveryId
+	}
+	return ""
+}
+
+func (x *RedeliverRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RedeliverResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Handoff       *Handoff               `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverResponse) Reset() {
+	*x = RedeliverResponse{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverResponse) ProtoMessage() {}
+
+func (x *RedeliverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverResponse.ProtoReflect.Descriptor instead.
+func (*RedeliverResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RedeliverResponse) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
 type GetDossierRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
@@ -880,7 +988,7 @@ type GetDossierRequest struct {
 
 func (x *GetDossierRequest) Reset() {
 	*x = GetDossierRequest{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[12]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1000,7 @@ func (x *GetDossierRequest) String() string {
 func (*GetDossierRequest) ProtoMessage() {}
 
 func (x *GetDossierRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[12]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1013,7 @@ func (x *GetDossierRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDossierRequest.ProtoReflect.Descriptor instead.
 func (*GetDossierRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{12}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetDossierRequest) GetLeadId() string {
@@ -924,7 +1032,7 @@ type GetDossierResponse struct {
 
 func (x *GetDossierResponse) Reset() {
 	*x = GetDossierResponse{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[13]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1044,7 @@ func (x *GetDossierResponse) String() string {
 func (*GetDossierResponse) ProtoMessage() {}
 
 func (x *GetDossierResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[13]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1057,7 @@ func (x *GetDossierResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDossierResponse.ProtoReflect.Descriptor instead.
 func (*GetDossierResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{13}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetDossierResponse) GetDossier() *Dossier {
@@ -965,19 +1073,24 @@ type Delivery struct {
 	// Stable over retries: the webhook-id and CloudEvents id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// CloudEvents type, e.g. "com.nurture.handoff.assigned".
-	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Status        DeliveryStatus         `protobuf:"varint,3,opt,name=status,proto3,enum=nurture.handoff.v1.DeliveryStatus" json:"status,omitempty"`
-	Attempts      uint32                 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	NextAt        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_at,json=nextAt,proto3" json:"next_at,omitempty"`
-	DeliveredAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
-	LastError     string                 `protobuf:"bytes,7,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Type        string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Status      DeliveryStatus         `protobuf:"varint,3,opt,name=status,proto3,enum=nurture.handoff.v1.DeliveryStatus" json:"status,omitempty"`
+	Attempts    uint32                 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	NextAt      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_at,json=nextAt,proto3" json:"next_at,omitempty"`
+	DeliveredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
+	LastError   string                 `protobuf:"bytes,7,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// When the latest attempt was intended.
+	IntendedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=intended_at,json=intendedAt,proto3" json:"intended_at,omitempty"`
+	// Named reason of the status: "delivered", "http_error", "timeout",
+	// "exhausted", "endpoint_disabled", "blocked_address", "lost".
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[14]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1102,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[14]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +1115,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{14}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Delivery) GetId() string {
@@ -1054,6 +1167,20 @@ func (x *Delivery) GetLastError() string {
 	return ""
 }
 
+func (x *Delivery) GetIntendedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IntendedAt
+	}
+	return nil
+}
+
+func (x *Delivery) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Handoff is one lead's stay with sales.
 type Handoff struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1080,14 +1207,19 @@ type Handoff struct {
 	Currency      string                 `protobuf:"bytes,17,opt,name=currency,proto3" json:"currency,omitempty"`
 	Deliveries    []*Delivery            `protobuf:"bytes,18,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	// Why it is qualified: "threshold" or "fast_track:<rule>".
-	Why           string `protobuf:"bytes,19,opt,name=why,proto3" json:"why,omitempty"`
+	Why string `protobuf:"bytes,19,opt,name=why,proto3" json:"why,omitempty"`
+	// When the gate last looked at a held lead, and how often it did.
+	HeldAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=held_at,json=heldAt,proto3" json:"held_at,omitempty"`
+	Looks  uint32                 `protobuf:"varint,21,opt,name=looks,proto3" json:"looks,omitempty"`
+	// When a held lead is looked at again.
+	LookAt        *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=look_at,json=lookAt,proto3" json:"look_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Handoff) Reset() {
 	*x = Handoff{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[15]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1231,7 @@ func (x *Handoff) String() string {
 func (*Handoff) ProtoMessage() {}
 
 func (x *Handoff) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[15]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1244,7 @@ func (x *Handoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handoff.ProtoReflect.Descriptor instead.
 func (*Handoff) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{15}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Handoff) GetLeadId() string {
@@ -1248,6 +1380,27 @@ func (x *Handoff) GetWhy() string {
 	return ""
 }
 
+func (x *Handoff) GetHeldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldAt
+	}
+	return nil
+}
+
+func (x *Handoff) GetLooks() uint32 {
+	if x != nil {
+		return x.Looks
+	}
+	return 0
+}
+
+func (x *Handoff) GetLookAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LookAt
+	}
+	return nil
+}
+
 // Dossier is the evidence pack sales gets.
 type Dossier struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1262,17 +1415,19 @@ type Dossier struct {
 	// Why now, in one sentence.
 	Verdict string `protobuf:"bytes,8,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// What they did, newest last, at most 50.
-	Timeline      []*v1.Activity    `protobuf:"bytes,9,rep,name=timeline,proto3" json:"timeline,omitempty"`
-	Programs      []*v12.Enrollment `protobuf:"bytes,10,rep,name=programs,proto3" json:"programs,omitempty"`
-	Touches       []*v12.Touch      `protobuf:"bytes,11,rep,name=touches,proto3" json:"touches,omitempty"`
-	Handoff       *Handoff          `protobuf:"bytes,12,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	Timeline []*v1.Activity    `protobuf:"bytes,9,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	Programs []*v12.Enrollment `protobuf:"bytes,10,rep,name=programs,proto3" json:"programs,omitempty"`
+	Touches  []*v12.Touch      `protobuf:"bytes,11,rep,name=touches,proto3" json:"touches,omitempty"`
+	Handoff  *Handoff          `protobuf:"bytes,12,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// Parts that could not be had in time or had to be cut to fit, by field name.
+	Missing       []string `protobuf:"bytes,13,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Dossier) Reset() {
 	*x = Dossier{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[16]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1439,7 @@ func (x *Dossier) String() string {
 func (*Dossier) ProtoMessage() {}
 
 func (x *Dossier) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[16]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1452,7 @@ func (x *Dossier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dossier.ProtoReflect.Descriptor instead.
 func (*Dossier) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{16}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Dossier) GetLeadId() string {
@@ -1384,6 +1539,13 @@ func (x *Dossier) GetHandoff() *Handoff {
 	return nil
 }
 
+func (x *Dossier) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
 // State is what handoff's records carry.
 type State struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1396,7 +1558,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[17]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1570,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[17]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1583,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{17}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *State) GetHandoff() *Handoff {
@@ -1451,7 +1613,7 @@ type RoutingView struct {
 
 func (x *RoutingView) Reset() {
 	*x = RoutingView{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[18]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1625,7 @@ func (x *RoutingView) String() string {
 func (*RoutingView) ProtoMessage() {}
 
 func (x *RoutingView) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[18]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1638,7 @@ func (x *RoutingView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutingView.ProtoReflect.Descriptor instead.
 func (*RoutingView) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{18}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RoutingView) GetLead() *v1.View {
@@ -1516,6 +1678,7 @@ type Event struct {
 	//	*Event_Recycled
 	//	*Event_Disqualified
 	//	*Event_OutcomeRecorded
+	//	*Event_Withdrawn
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1523,7 +1686,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[19]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1698,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[19]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1711,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{19}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1655,6 +1818,15 @@ func (x *Event) GetOutcomeRecorded() *OutcomeRecorded {
 	return nil
 }
 
+func (x *Event) GetWithdrawn() *Withdrawn {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Withdrawn); ok {
+			return x.Withdrawn
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1699,6 +1871,10 @@ type Event_OutcomeRecorded struct {
 	OutcomeRecorded *OutcomeRecorded `protobuf:"bytes,11,opt,name=outcome_recorded,json=outcomeRecorded,proto3,oneof"`
 }
 
+type Event_Withdrawn struct {
+	Withdrawn *Withdrawn `protobuf:"bytes,12,opt,name=withdrawn,proto3,oneof"`
+}
+
 func (*Event_Held) isEvent_Fact() {}
 
 func (*Event_Assigned) isEvent_Fact() {}
@@ -1719,9 +1895,12 @@ func (*Event_Disqualified) isEvent_Fact() {}
 
 func (*Event_OutcomeRecorded) isEvent_Fact() {}
 
+func (*Event_Withdrawn) isEvent_Fact() {}
+
 type Held struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Named reason: "missing_email", "no_consent", "suppressed", "no_rep", "with_sales".
+	// Named reason: "missing_email", "no_consent", "suppressed", "no_rep",
+	// "lead_unknown".
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1729,7 +1908,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[20]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1920,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[20]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1933,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{20}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Held) GetReason() string {
@@ -1777,7 +1956,7 @@ type Assigned struct {
 
 func (x *Assigned) Reset() {
 	*x = Assigned{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1968,7 @@ func (x *Assigned) String() string {
 func (*Assigned) ProtoMessage() {}
 
 func (x *Assigned) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +1981,7 @@ func (x *Assigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assigned.ProtoReflect.Descriptor instead.
 func (*Assigned) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{21}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Assigned) GetRep() string {
@@ -1844,7 +2023,7 @@ type DeliveryIntended struct {
 
 func (x *DeliveryIntended) Reset() {
 	*x = DeliveryIntended{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +2035,7 @@ func (x *DeliveryIntended) String() string {
 func (*DeliveryIntended) ProtoMessage() {}
 
 func (x *DeliveryIntended) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2048,7 @@ func (x *DeliveryIntended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryIntended.ProtoReflect.Descriptor instead.
 func (*DeliveryIntended) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{22}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeliveryIntended) GetDelivery() *Delivery {
@@ -1895,7 +2074,7 @@ type DeliverySettled struct {
 
 func (x *DeliverySettled) Reset() {
 	*x = DeliverySettled{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +2086,7 @@ func (x *DeliverySettled) String() string {
 func (*DeliverySettled) ProtoMessage() {}
 
 func (x *DeliverySettled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +2099,7 @@ func (x *DeliverySettled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverySettled.ProtoReflect.Descriptor instead.
 func (*DeliverySettled) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{23}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeliverySettled) GetDelivery() *Delivery {
@@ -1940,7 +2119,7 @@ type Reminded struct {
 
 func (x *Reminded) Reset() {
 	*x = Reminded{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2131,7 @@ func (x *Reminded) String() string {
 func (*Reminded) ProtoMessage() {}
 
 func (x *Reminded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2144,7 @@ func (x *Reminded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminded.ProtoReflect.Descriptor instead.
 func (*Reminded) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{24}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Reminded) GetRep() string {
@@ -1992,7 +2171,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2183,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2196,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{25}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Accepted) GetRep() string {
@@ -2046,7 +2225,7 @@ type Rejected struct {
 
 func (x *Rejected) Reset() {
 	*x = Rejected{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2237,7 @@ func (x *Rejected) String() string {
 func (*Rejected) ProtoMessage() {}
 
 func (x *Rejected) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2250,7 @@ func (x *Rejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejected.ProtoReflect.Descriptor instead.
 func (*Rejected) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{26}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rejected) GetRep() string {
@@ -2113,7 +2292,7 @@ type Recycled struct {
 
 func (x *Recycled) Reset() {
 	*x = Recycled{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2304,7 @@ func (x *Recycled) String() string {
 func (*Recycled) ProtoMessage() {}
 
 func (x *Recycled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2317,7 @@ func (x *Recycled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recycled.ProtoReflect.Descriptor instead.
 func (*Recycled) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{27}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Recycled) GetReason() v1.RejectReason {
@@ -2165,7 +2344,7 @@ type Disqualified struct {
 
 func (x *Disqualified) Reset() {
 	*x = Disqualified{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2356,7 @@ func (x *Disqualified) String() string {
 func (*Disqualified) ProtoMessage() {}
 
 func (x *Disqualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2369,7 @@ func (x *Disqualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disqualified.ProtoReflect.Descriptor instead.
 func (*Disqualified) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{28}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Disqualified) GetReason() v1.RejectReason {
@@ -2198,6 +2377,51 @@ func (x *Disqualified) GetReason() v1.RejectReason {
 		return x.Reason
 	}
 	return v1.RejectReason(0)
+}
+
+// Withdrawn: it cooled off before the gate let it through.
+type Withdrawn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withdrawn) Reset() {
+	*x = Withdrawn{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withdrawn) ProtoMessage() {}
+
+func (x *Withdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
+func (*Withdrawn) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Withdrawn) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type OutcomeRecorded struct {
@@ -2211,7 +2435,7 @@ type OutcomeRecorded struct {
 
 func (x *OutcomeRecorded) Reset() {
 	*x = OutcomeRecorded{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2447,7 @@ func (x *OutcomeRecorded) String() string {
 func (*OutcomeRecorded) ProtoMessage() {}
 
 func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2460,7 @@ func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeRecorded.ProtoReflect.Descriptor instead.
 func (*OutcomeRecorded) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{29}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OutcomeRecorded) GetOutcome() Outcome {
@@ -2271,16 +2495,18 @@ type DeliveryOutcome struct {
 	// The endpoint said it wants no more (410) or the request can never succeed.
 	Permanent bool `protobuf:"varint,5,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	// From Retry-After; absent without one.
-	RetryAt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
-	Error         string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
+	RetryAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
+	Error   string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	At      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
+	// Named reason, see Delivery.reason.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeliveryOutcome) Reset() {
 	*x = DeliveryOutcome{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2518,7 @@ func (x *DeliveryOutcome) String() string {
 func (*DeliveryOutcome) ProtoMessage() {}
 
 func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2531,7 @@ func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryOutcome.ProtoReflect.Descriptor instead.
 func (*DeliveryOutcome) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{30}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeliveryOutcome) GetDeliveryId() string {
@@ -2364,6 +2590,13 @@ func (x *DeliveryOutcome) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DeliveryOutcome) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_nurture_handoff_v1_handoff_proto protoreflect.FileDescriptor
 
 const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
@@ -2414,11 +2647,19 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x17BatchGetHandoffsRequest\x12&\n" +
 	"\blead_ids\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aleadIds\"S\n" +
 	"\x18BatchGetHandoffsResponse\x127\n" +
-	"\bhandoffs\x18\x01 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\bhandoffs\"5\n" +
+	"\bhandoffs\x18\x01 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\bhandoffs\"\x87\x01\n" +
+	"\x10RedeliverRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12(\n" +
+	"\vdelivery_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"deliveryId\x12'\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\trequestId\"J\n" +
+	"\x11RedeliverResponse\x125\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\"5\n" +
 	"\x11GetDossierRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"K\n" +
 	"\x12GetDossierResponse\x125\n" +
-	"\adossier\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.DossierR\adossier\"\x99\x02\n" +
+	"\adossier\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.DossierR\adossier\"\xee\x02\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12:\n" +
@@ -2427,7 +2668,10 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\anext_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06nextAt\x12=\n" +
 	"\fdelivered_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\a \x01(\tR\tlastError\"\x91\x06\n" +
+	"last_error\x18\a \x01(\tR\tlastError\x12;\n" +
+	"\vintended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"intendedAt\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\x91\a\n" +
 	"\aHandoff\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x129\n" +
@@ -2453,7 +2697,10 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\n" +
 	"deliveries\x18\x12 \x03(\v2\x1c.nurture.handoff.v1.DeliveryR\n" +
 	"deliveries\x12\x10\n" +
-	"\x03why\x18\x13 \x01(\tR\x03why\"\xea\x04\n" +
+	"\x03why\x18\x13 \x01(\tR\x03why\x123\n" +
+	"\aheld_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x06heldAt\x12\x14\n" +
+	"\x05looks\x18\x15 \x01(\rR\x05looks\x123\n" +
+	"\alook_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x06lookAt\"\x84\x05\n" +
 	"\aDossier\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12=\n" +
@@ -2469,14 +2716,15 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\bprograms\x18\n" +
 	" \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\bprograms\x124\n" +
 	"\atouches\x18\v \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\x125\n" +
-	"\ahandoff\x18\f \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\"u\n" +
+	"\ahandoff\x18\f \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x12\x18\n" +
+	"\amissing\x18\r \x03(\tR\amissing\"u\n" +
 	"\x05State\x125\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x125\n" +
 	"\ahistory\x18\x02 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\ahistory\"g\n" +
 	"\vRoutingView\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.ViewR\x04lead\x12\x10\n" +
 	"\x03rep\x18\x02 \x01(\tR\x03rep\x12\x1b\n" +
-	"\trouted_by\x18\x03 \x01(\tR\broutedBy\"\xe9\x05\n" +
+	"\trouted_by\x18\x03 \x01(\tR\broutedBy\"\xa8\x06\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12.\n" +
@@ -2490,7 +2738,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\brecycled\x18\t \x01(\v2\x1c.nurture.handoff.v1.RecycledH\x00R\brecycled\x12F\n" +
 	"\fdisqualified\x18\n" +
 	" \x01(\v2 .nurture.handoff.v1.DisqualifiedH\x00R\fdisqualified\x12P\n" +
-	"\x10outcome_recorded\x18\v \x01(\v2#.nurture.handoff.v1.OutcomeRecordedH\x00R\x0foutcomeRecordedB\x06\n" +
+	"\x10outcome_recorded\x18\v \x01(\v2#.nurture.handoff.v1.OutcomeRecordedH\x00R\x0foutcomeRecorded\x12=\n" +
+	"\twithdrawn\x18\f \x01(\v2\x1d.nurture.handoff.v1.WithdrawnH\x00R\twithdrawnB\x06\n" +
 	"\x04fact\"\x1e\n" +
 	"\x04Held\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"r\n" +
@@ -2519,11 +2768,13 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\"E\n" +
 	"\fDisqualified\x125\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\"\x87\x01\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\"#\n" +
+	"\tWithdrawn\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x87\x01\n" +
 	"\x0fOutcomeRecorded\x125\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1b.nurture.handoff.v1.OutcomeR\aoutcome\x12!\n" +
 	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12\x1a\n" +
-	"\bcurrency\x18\x03 \x01(\tR\bcurrency\"\xa2\x02\n" +
+	"\bcurrency\x18\x03 \x01(\tR\bcurrency\"\xba\x02\n" +
 	"\x0fDeliveryOutcome\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x18\n" +
@@ -2534,12 +2785,13 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\tpermanent\x18\x05 \x01(\bR\tpermanent\x125\n" +
 	"\bretry_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12*\n" +
-	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at*b\n" +
+	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason*b\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OUTCOME_SALES_QUALIFIED\x10\x01\x12\x0f\n" +
 	"\vOUTCOME_WON\x10\x02\x12\x10\n" +
-	"\fOUTCOME_LOST\x10\x03*\xb2\x02\n" +
+	"\fOUTCOME_LOST\x10\x03*\xd0\x02\n" +
 	"\rHandoffStatus\x12\x1e\n" +
 	"\x1aHANDOFF_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13HANDOFF_STATUS_HELD\x10\x01\x12\x1b\n" +
@@ -2550,13 +2802,15 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x17HANDOFF_STATUS_RECYCLED\x10\x06\x12\x1f\n" +
 	"\x1bHANDOFF_STATUS_DISQUALIFIED\x10\a\x12\x16\n" +
 	"\x12HANDOFF_STATUS_WON\x10\b\x12\x17\n" +
-	"\x13HANDOFF_STATUS_LOST\x10\t*\xa7\x01\n" +
+	"\x13HANDOFF_STATUS_LOST\x10\t\x12\x1c\n" +
+	"\x18HANDOFF_STATUS_WITHDRAWN\x10\n" +
+	"*\xa7\x01\n" +
 	"\x0eDeliveryStatus\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DELIVERY_STATUS_PENDING\x10\x01\x12\x1d\n" +
 	"\x19DELIVERY_STATUS_DELIVERED\x10\x02\x12\x1c\n" +
 	"\x18DELIVERY_STATUS_RETRYING\x10\x03\x12\x1a\n" +
-	"\x16DELIVERY_STATUS_PARKED\x10\x042\xac\a\n" +
+	"\x16DELIVERY_STATUS_PARKED\x10\x042\xcd\b\n" +
 	"\x0eHandoffService\x12y\n" +
 	"\x06Accept\x12!.nurture.handoff.v1.AcceptRequest\x1a\".nurture.handoff.v1.AcceptResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:accept\x12y\n" +
 	"\x06Reject\x12!.nurture.handoff.v1.RejectRequest\x1a\".nurture.handoff.v1.RejectResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:reject\x12}\n" +
@@ -2564,7 +2818,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\rRecordOutcome\x12(.nurture.handoff.v1.RecordOutcomeRequest\x1a).nurture.handoff.v1.RecordOutcomeResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/handoffs/{lead_id}/outcome\x12{\n" +
 	"\n" +
 	"GetHandoff\x12%.nurture.handoff.v1.GetHandoffRequest\x1a&.nurture.handoff.v1.GetHandoffResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/handoffs/{lead_id}\x12\x8f\x01\n" +
-	"\x10BatchGetHandoffs\x12+.nurture.handoff.v1.BatchGetHandoffsRequest\x1a,.nurture.handoff.v1.BatchGetHandoffsResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/handoffs:batchGet\x12\x83\x01\n" +
+	"\x10BatchGetHandoffs\x12+.nurture.handoff.v1.BatchGetHandoffsRequest\x1a,.nurture.handoff.v1.BatchGetHandoffsResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/handoffs:batchGet\x12\x9e\x01\n" +
+	"\tRedeliver\x12$.nurture.handoff.v1.RedeliverRequest\x1a%.nurture.handoff.v1.RedeliverResponse\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/handoffs/{lead_id}/deliveries/{delivery_id}:redeliver\x12\x83\x01\n" +
 	"\n" +
 	"GetDossier\x12%.nurture.handoff.v1.GetDossierRequest\x1a&.nurture.handoff.v1.GetDossierResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/handoffs/{lead_id}/dossierBAZ?github.com/nurturehq/nurture/proto/nurture/handoff/v1;handoffv1b\x06proto3"
 
@@ -2581,7 +2836,7 @@ func file_nurture_handoff_v1_handoff_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_handoff_v1_handoff_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(Outcome)(0),                     // 0: nurture.handoff.v1.Outcome
 	(HandoffStatus)(0),               // 1: nurture.handoff.v1.HandoffStatus
@@ -2598,110 +2853,120 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*GetHandoffResponse)(nil),       // 12: nurture.handoff.v1.GetHandoffResponse
 	(*BatchGetHandoffsRequest)(nil),  // 13: nurture.handoff.v1.BatchGetHandoffsRequest
 	(*BatchGetHandoffsResponse)(nil), // 14: nurture.handoff.v1.BatchGetHandoffsResponse
-	(*GetDossierRequest)(nil),        // 15: nurture.handoff.v1.GetDossierRequest
-	(*GetDossierResponse)(nil),       // 16: nurture.handoff.v1.GetDossierResponse
-	(*Delivery)(nil),                 // 17: nurture.handoff.v1.Delivery
-	(*Handoff)(nil),                  // 18: nurture.handoff.v1.Handoff
-	(*Dossier)(nil),                  // 19: nurture.handoff.v1.Dossier
-	(*State)(nil),                    // 20: nurture.handoff.v1.State
-	(*RoutingView)(nil),              // 21: nurture.handoff.v1.RoutingView
-	(*Event)(nil),                    // 22: nurture.handoff.v1.Event
-	(*Held)(nil),                     // 23: nurture.handoff.v1.Held
-	(*Assigned)(nil),                 // 24: nurture.handoff.v1.Assigned
-	(*DeliveryIntended)(nil),         // 25: nurture.handoff.v1.DeliveryIntended
-	(*DeliverySettled)(nil),          // 26: nurture.handoff.v1.DeliverySettled
-	(*Reminded)(nil),                 // 27: nurture.handoff.v1.Reminded
-	(*Accepted)(nil),                 // 28: nurture.handoff.v1.Accepted
-	(*Rejected)(nil),                 // 29: nurture.handoff.v1.Rejected
-	(*Recycled)(nil),                 // 30: nurture.handoff.v1.Recycled
-	(*Disqualified)(nil),             // 31: nurture.handoff.v1.Disqualified
-	(*OutcomeRecorded)(nil),          // 32: nurture.handoff.v1.OutcomeRecorded
-	(*DeliveryOutcome)(nil),          // 33: nurture.handoff.v1.DeliveryOutcome
-	(v1.RejectReason)(0),             // 34: nurture.lead.v1.RejectReason
-	(*timestamppb.Timestamp)(nil),    // 35: google.protobuf.Timestamp
-	(*v1.Profile)(nil),               // 36: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),           // 37: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),               // 38: nurture.lead.v1.Consent
-	(*v11.Score)(nil),                // 39: nurture.scoring.v1.Score
-	(*v11.Reason)(nil),               // 40: nurture.scoring.v1.Reason
-	(*v1.Activity)(nil),              // 41: nurture.lead.v1.Activity
-	(*v12.Enrollment)(nil),           // 42: nurture.campaign.v1.Enrollment
-	(*v12.Touch)(nil),                // 43: nurture.campaign.v1.Touch
-	(*v1.View)(nil),                  // 44: nurture.lead.v1.View
+	(*RedeliverRequest)(nil),         // 15: nurture.handoff.v1.RedeliverRequest
+	(*RedeliverResponse)(nil),        // 16: nurture.handoff.v1.RedeliverResponse
+	(*GetDossierRequest)(nil),        // 17: nurture.handoff.v1.GetDossierRequest
+	(*GetDossierResponse)(nil),       // 18: nurture.handoff.v1.GetDossierResponse
+	(*Delivery)(nil),                 // 19: nurture.handoff.v1.Delivery
+	(*Handoff)(nil),                  // 20: nurture.handoff.v1.Handoff
+	(*Dossier)(nil),                  // 21: nurture.handoff.v1.Dossier
+	(*State)(nil),                    // 22: nurture.handoff.v1.State
+	(*RoutingView)(nil),              // 23: nurture.handoff.v1.RoutingView
+	(*Event)(nil),                    // 24: nurture.handoff.v1.Event
+	(*Held)(nil),                     // 25: nurture.handoff.v1.Held
+	(*Assigned)(nil),                 // 26: nurture.handoff.v1.Assigned
+	(*DeliveryIntended)(nil),         // 27: nurture.handoff.v1.DeliveryIntended
+	(*DeliverySettled)(nil),          // 28: nurture.handoff.v1.DeliverySettled
+	(*Reminded)(nil),                 // 29: nurture.handoff.v1.Reminded
+	(*Accepted)(nil),                 // 30: nurture.handoff.v1.Accepted
+	(*Rejected)(nil),                 // 31: nurture.handoff.v1.Rejected
+	(*Recycled)(nil),                 // 32: nurture.handoff.v1.Recycled
+	(*Disqualified)(nil),             // 33: nurture.handoff.v1.Disqualified
+	(*Withdrawn)(nil),                // 34: nurture.handoff.v1.Withdrawn
+	(*OutcomeRecorded)(nil),          // 35: nurture.handoff.v1.OutcomeRecorded
+	(*DeliveryOutcome)(nil),          // 36: nurture.handoff.v1.DeliveryOutcome
+	(v1.RejectReason)(0),             // 37: nurture.lead.v1.RejectReason
+	(*timestamppb.Timestamp)(nil),    // 38: google.protobuf.Timestamp
+	(*v1.Profile)(nil),               // 39: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),           // 40: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),               // 41: nurture.lead.v1.Consent
+	(*v11.Score)(nil),                // 42: nurture.scoring.v1.Score
+	(*v11.Reason)(nil),               // 43: nurture.scoring.v1.Reason
+	(*v1.Activity)(nil),              // 44: nurture.lead.v1.Activity
+	(*v12.Enrollment)(nil),           // 45: nurture.campaign.v1.Enrollment
+	(*v12.Touch)(nil),                // 46: nurture.campaign.v1.Touch
+	(*v1.View)(nil),                  // 47: nurture.lead.v1.View
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
-	18, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	34, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
-	18, // 2: nurture.handoff.v1.RejectResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	34, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
-	18, // 4: nurture.handoff.v1.RecycleResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	37, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	20, // 2: nurture.handoff.v1.RejectResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	37, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	20, // 4: nurture.handoff.v1.RecycleResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	0,  // 5: nurture.handoff.v1.RecordOutcomeRequest.outcome:type_name -> nurture.handoff.v1.Outcome
-	18, // 6: nurture.handoff.v1.RecordOutcomeResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	18, // 7: nurture.handoff.v1.GetHandoffResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	18, // 8: nurture.handoff.v1.BatchGetHandoffsResponse.handoffs:type_name -> nurture.handoff.v1.Handoff
-	19, // 9: nurture.handoff.v1.GetDossierResponse.dossier:type_name -> nurture.handoff.v1.Dossier
-	2,  // 10: nurture.handoff.v1.Delivery.status:type_name -> nurture.handoff.v1.DeliveryStatus
-	35, // 11: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
-	35, // 12: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
-	1,  // 13: nurture.handoff.v1.Handoff.status:type_name -> nurture.handoff.v1.HandoffStatus
-	35, // 14: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
-	35, // 15: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
-	35, // 16: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
-	35, // 17: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
-	35, // 18: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
-	34, // 19: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
-	17, // 20: nurture.handoff.v1.Handoff.deliveries:type_name -> nurture.handoff.v1.Delivery
-	36, // 21: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
-	37, // 22: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
-	37, // 23: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
-	38, // 24: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
-	39, // 25: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
-	40, // 26: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
-	41, // 27: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
-	42, // 28: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
-	43, // 29: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
-	18, // 30: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
-	18, // 31: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
-	18, // 32: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	44, // 33: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
-	35, // 34: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 35: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
-	24, // 36: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
-	25, // 37: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
-	26, // 38: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
-	27, // 39: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
-	28, // 40: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
-	29, // 41: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
-	30, // 42: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
-	31, // 43: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
-	32, // 44: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
-	17, // 45: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
-	17, // 46: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	34, // 47: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	34, // 48: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	34, // 49: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
-	0,  // 50: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	35, // 51: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	35, // 52: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 53: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 54: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 55: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 56: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 57: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 58: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 59: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 60: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 61: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 62: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 63: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 64: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 65: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 66: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	60, // [60:67] is the sub-list for method output_type
-	53, // [53:60] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	20, // 6: nurture.handoff.v1.RecordOutcomeResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 7: nurture.handoff.v1.GetHandoffResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 8: nurture.handoff.v1.BatchGetHandoffsResponse.handoffs:type_name -> nurture.handoff.v1.Handoff
+	20, // 9: nurture.handoff.v1.RedeliverResponse.handoff:type_name -> nurture.handoff.v1.Handoff
+	21, // 10: nurture.handoff.v1.GetDossierResponse.dossier:type_name -> nurture.handoff.v1.Dossier
+	2,  // 11: nurture.handoff.v1.Delivery.status:type_name -> nurture.handoff.v1.DeliveryStatus
+	38, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
+	38, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
+	38, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
+	1,  // 15: nurture.handoff.v1.Handoff.status:type_name -> nurture.handoff.v1.HandoffStatus
+	38, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
+	38, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
+	38, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
+	38, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
+	38, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
+	37, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
+	19, // 22: nurture.handoff.v1.Handoff.deliveries:type_name -> nurture.handoff.v1.Delivery
+	38, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
+	38, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
+	39, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
+	40, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
+	40, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
+	41, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
+	42, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
+	43, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
+	44, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
+	45, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
+	46, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
+	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 35: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 36: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
+	47, // 37: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	38, // 38: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	25, // 39: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
+	26, // 40: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
+	27, // 41: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
+	28, // 42: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
+	29, // 43: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
+	30, // 44: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
+	31, // 45: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
+	32, // 46: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
+	33, // 47: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
+	35, // 48: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
+	34, // 49: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
+	19, // 50: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
+	19, // 51: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
+	37, // 52: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	37, // 53: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	37, // 54: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	0,  // 55: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
+	38, // 56: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	38, // 57: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	3,  // 58: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 59: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 60: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 61: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 62: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 63: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 64: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 65: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 66: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 67: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 68: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 69: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 70: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 71: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 72: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 73: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	66, // [66:74] is the sub-list for method output_type
+	58, // [58:66] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }
@@ -2709,7 +2974,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 	if File_nurture_handoff_v1_handoff_proto != nil {
 		return
 	}
-	file_nurture_handoff_v1_handoff_proto_msgTypes[19].OneofWrappers = []any{
+	file_nurture_handoff_v1_handoff_proto_msgTypes[21].OneofWrappers = []any{
 		(*Event_Held)(nil),
 		(*Event_Assigned)(nil),
 		(*Event_DeliveryIntended)(nil),
@@ -2720,6 +2985,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 		(*Event_Recycled)(nil),
 		(*Event_Disqualified)(nil),
 		(*Event_OutcomeRecorded)(nil),
+		(*Event_Withdrawn)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2727,7 +2993,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_handoff_v1_handoff_proto_rawDesc), len(file_nurture_handoff_v1_handoff_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   31,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

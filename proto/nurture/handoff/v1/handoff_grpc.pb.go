@@ -27,6 +27,7 @@ const (
 	HandoffService_RecordOutcome_FullMethodName    = "/nurture.handoff.v1.HandoffService/RecordOutcome"
 	HandoffService_GetHandoff_FullMethodName       = "/nurture.handoff.v1.HandoffService/GetHandoff"
 	HandoffService_BatchGetHandoffs_FullMethodName = "/nurture.handoff.v1.HandoffService/BatchGetHandoffs"
+	HandoffService_Redeliver_FullMethodName        = "/nurture.handoff.v1.HandoffService/Redeliver"
 	HandoffService_GetDossier_FullMethodName       = "/nurture.handoff.v1.HandoffService/GetDossier"
 )
 
@@ -47,6 +48,8 @@ type HandoffServiceClient interface {
 	RecordOutcome(ctx context.Context, in *RecordOutcomeRequest, opts ...grpc.CallOption) (*RecordOutcomeResponse, error)
 	GetHandoff(ctx context.Context, in *GetHandoffRequest, opts ...grpc.CallOption) (*GetHandoffResponse, error)
 	BatchGetHandoffs(ctx context.Context, in *BatchGetHandoffsRequest, opts ...grpc.CallOption) (*BatchGetHandoffsResponse, error)
+	// Redeliver sends a parked delivery again: a person mended the CRM.
+	Redeliver(ctx context.Context, in *RedeliverRequest, opts ...grpc.CallOption) (*RedeliverResponse, error)
 	// GetDossier assembles the evidence pack as it would be delivered now.
 	GetDossier(ctx context.Context, in *GetDossierRequest, opts ...grpc.CallOption) (*GetDossierResponse, error)
 }
@@ -119,6 +122,16 @@ func (c *handoffServiceClient) BatchGetHandoffs(ctx context.Context, in *BatchGe
 	return out, nil
 }
 
+func (c *handoffServiceClient) Redeliver(ctx context.Context, in *RedeliverRequest, opts ...grpc.CallOption) (*RedeliverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedeliverResponse)
+	err := c.cc.Invoke(ctx, HandoffService_Redeliver_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *handoffServiceClient) GetDossier(ctx context.Context, in *GetDossierRequest, opts ...grpc.CallOption) (*GetDossierResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetDossierResponse)
@@ -146,6 +159,8 @@ type HandoffServiceServer interface {
 	RecordOutcome(context.Context, *RecordOutcomeRequest) (*RecordOutcomeResponse, error)
 	GetHandoff(context.Context, *GetHandoffRequest) (*GetHandoffResponse, error)
 	BatchGetHandoffs(context.Context, *BatchGetHandoffsRequest) (*BatchGetHandoffsResponse, error)
+	// Redeliver sends a parked delivery again: a person mended the CRM.
+	Redeliver(context.Context, *RedeliverRequest) (*RedeliverResponse, error)
 	// GetDossier assembles the evidence pack as it would be delivered now.
 	GetDossier(context.Context, *GetDossierRequest) (*GetDossierResponse, error)
 	mustEmbedUnimplementedHandoffServiceServer()
@@ -175,6 +190,9 @@ func (UnimplementedHandoffServiceServer) GetHandoff(context.Context, *GetHandoff
 }
 func (UnimplementedHandoffServiceServer) BatchGetHandoffs(context.Context, *BatchGetHandoffsRequest) (*BatchGetHandoffsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetHandoffs not implemented")
+}
+func (UnimplementedHandoffServiceServer) Redeliver(context.Context, *RedeliverRequest) (*RedeliverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Redeliver not implemented")
 }
 func (UnimplementedHandoffServiceServer) GetDossier(context.Context, *GetDossierRequest) (*GetDossierResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDossier not implemented")
@@ -308,6 +326,24 @@ func _HandoffService_BatchGetHandoffs_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HandoffService_Redeliver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedeliverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffServiceServer).Redeliver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffService_Redeliver_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffServiceServer).Redeliver(ctx, req.(*RedeliverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HandoffService_GetDossier_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDossierRequest)
 	if err := dec(in); err != nil {
@@ -356,6 +392,10 @@ var HandoffService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetHandoffs",
 			Handler:    _HandoffService_BatchGetHandoffs_Handler,
+		},
+		{
+			MethodName: "Redeliver",
+			Handler:    _HandoffService_Redeliver_Handler,
 		},
 		{
 			MethodName: "GetDossier",

@@ -656,6 +656,103 @@ func (x *BatchGetLeadsResponse) GetLeads() []*v1.Lead {
 	return nil
 }
 
+type ListActivitiesRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// At most this many, the newest ones; 0 for 50.
+	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActivitiesRequest) Reset() {
+	*x = ListActivitiesRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActivitiesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActivitiesRequest) ProtoMessage() {}
+
+func (x *ListActivitiesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActivitiesRequest.ProtoReflect.Descriptor instead.
+func (*ListActivitiesRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListActivitiesRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ListActivitiesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListActivitiesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activities    []*v1.Activity         `protobuf:"bytes,1,rep,name=activities,proto3" json:"activities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActivitiesResponse) Reset() {
+	*x = ListActivitiesResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActivitiesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActivitiesResponse) ProtoMessage() {}
+
+func (x *ListActivitiesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActivitiesResponse.ProtoReflect.Descriptor instead.
+func (*ListActivitiesResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListActivitiesResponse) GetActivities() []*v1.Activity {
+	if x != nil {
+		return x.Activities
+	}
+	return nil
+}
+
 // State is what ingest's records carry.
 type State struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -666,7 +763,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +775,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +788,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{11}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *State) GetLead() *v1.Lead {
@@ -720,7 +817,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +829,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +842,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{12}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -858,7 +955,7 @@ type Captured struct {
 
 func (x *Captured) Reset() {
 	*x = Captured{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +967,7 @@ func (x *Captured) String() string {
 func (*Captured) ProtoMessage() {}
 
 func (x *Captured) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +980,7 @@ func (x *Captured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Captured.ProtoReflect.Descriptor instead.
 func (*Captured) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{13}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Captured) GetExternalId() string {
@@ -904,7 +1001,7 @@ type Identified struct {
 
 func (x *Identified) Reset() {
 	*x = Identified{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[14]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1013,7 @@ func (x *Identified) String() string {
 func (*Identified) ProtoMessage() {}
 
 func (x *Identified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[14]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1026,7 @@ func (x *Identified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identified.ProtoReflect.Descriptor instead.
 func (*Identified) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{14}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Identified) GetChanged() []string {
@@ -948,7 +1045,7 @@ type Suppressed struct {
 
 func (x *Suppressed) Reset() {
 	*x = Suppressed{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[15]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1057,7 @@ func (x *Suppressed) String() string {
 func (*Suppressed) ProtoMessage() {}
 
 func (x *Suppressed) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[15]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1070,7 @@ func (x *Suppressed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suppressed.ProtoReflect.Descriptor instead.
 func (*Suppressed) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{15}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Suppressed) GetReason() v1.Suppression {
@@ -999,7 +1096,7 @@ type Inbound struct {
 
 func (x *Inbound) Reset() {
 	*x = Inbound{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[16]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1108,7 @@ func (x *Inbound) String() string {
 func (*Inbound) ProtoMessage() {}
 
 func (x *Inbound) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[16]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1121,7 @@ func (x *Inbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbound.ProtoReflect.Descriptor instead.
 func (*Inbound) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{16}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Inbound) GetCommand() isInbound_Command {
@@ -1128,7 +1225,15 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\blead_ids\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aleadIds\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\"D\n" +
 	"\x15BatchGetLeadsResponse\x12+\n" +
-	"\x05leads\x18\x01 \x03(\v2\x15.nurture.lead.v1.LeadR\x05leads\"2\n" +
+	"\x05leads\x18\x01 \x03(\v2\x15.nurture.lead.v1.LeadR\x05leads\"[\n" +
+	"\x15ListActivitiesRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12 \n" +
+	"\x05limit\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\x05limit\"S\n" +
+	"\x16ListActivitiesResponse\x129\n" +
+	"\n" +
+	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
+	"activities\"2\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\"\x90\x03\n" +
 	"\x05Event\x12;\n" +
@@ -1158,13 +1263,14 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestH\x00R\acapture\x12?\n" +
 	"\x05track\x18\x02 \x01(\v2'.nurture.ingest.v1.TrackActivityRequestH\x00R\x05track\x12C\n" +
 	"\aconsent\x18\x03 \x01(\v2'.nurture.ingest.v1.RecordConsentRequestH\x00R\aconsentB\t\n" +
-	"\acommand2\x83\x05\n" +
+	"\acommand2\x93\x06\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
 	"\rRecordConsent\x12'.nurture.ingest.v1.RecordConsentRequest\x1a(.nurture.ingest.v1.RecordConsentResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/leads/{lead_id}/consents\x12m\n" +
 	"\aGetLead\x12!.nurture.ingest.v1.GetLeadRequest\x1a\".nurture.ingest.v1.GetLeadResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/leads/{lead_id}\x12\x81\x01\n" +
-	"\rBatchGetLeads\x12'.nurture.ingest.v1.BatchGetLeadsRequest\x1a(.nurture.ingest.v1.BatchGetLeadsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/leads:batchGetB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\rBatchGetLeads\x12'.nurture.ingest.v1.BatchGetLeadsRequest\x1a(.nurture.ingest.v1.BatchGetLeadsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/leads:batchGet\x12\x8d\x01\n" +
+	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activitiesB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -1178,71 +1284,76 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
-	(*Who)(nil),                   // 0: nurture.ingest.v1.Who
-	(*CaptureLeadRequest)(nil),    // 1: nurture.ingest.v1.CaptureLeadRequest
-	(*CaptureLeadResponse)(nil),   // 2: nurture.ingest.v1.CaptureLeadResponse
-	(*TrackActivityRequest)(nil),  // 3: nurture.ingest.v1.TrackActivityRequest
-	(*TrackActivityResponse)(nil), // 4: nurture.ingest.v1.TrackActivityResponse
-	(*RecordConsentRequest)(nil),  // 5: nurture.ingest.v1.RecordConsentRequest
-	(*RecordConsentResponse)(nil), // 6: nurture.ingest.v1.RecordConsentResponse
-	(*GetLeadRequest)(nil),        // 7: nurture.ingest.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),       // 8: nurture.ingest.v1.GetLeadResponse
-	(*BatchGetLeadsRequest)(nil),  // 9: nurture.ingest.v1.BatchGetLeadsRequest
-	(*BatchGetLeadsResponse)(nil), // 10: nurture.ingest.v1.BatchGetLeadsResponse
-	(*State)(nil),                 // 11: nurture.ingest.v1.State
-	(*Event)(nil),                 // 12: nurture.ingest.v1.Event
-	(*Captured)(nil),              // 13: nurture.ingest.v1.Captured
-	(*Identified)(nil),            // 14: nurture.ingest.v1.Identified
-	(*Suppressed)(nil),            // 15: nurture.ingest.v1.Suppressed
-	(*Inbound)(nil),               // 16: nurture.ingest.v1.Inbound
-	(*v1.Profile)(nil),            // 17: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),        // 18: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),            // 19: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),           // 20: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(v1.Suppression)(0),           // 22: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),               // 23: nurture.lead.v1.Lead
+	(*Who)(nil),                    // 0: nurture.ingest.v1.Who
+	(*CaptureLeadRequest)(nil),     // 1: nurture.ingest.v1.CaptureLeadRequest
+	(*CaptureLeadResponse)(nil),    // 2: nurture.ingest.v1.CaptureLeadResponse
+	(*TrackActivityRequest)(nil),   // 3: nurture.ingest.v1.TrackActivityRequest
+	(*TrackActivityResponse)(nil),  // 4: nurture.ingest.v1.TrackActivityResponse
+	(*RecordConsentRequest)(nil),   // 5: nurture.ingest.v1.RecordConsentRequest
+	(*RecordConsentResponse)(nil),  // 6: nurture.ingest.v1.RecordConsentResponse
+	(*GetLeadRequest)(nil),         // 7: nurture.ingest.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),        // 8: nurture.ingest.v1.GetLeadResponse
+	(*BatchGetLeadsRequest)(nil),   // 9: nurture.ingest.v1.BatchGetLeadsRequest
+	(*BatchGetLeadsResponse)(nil),  // 10: nurture.ingest.v1.BatchGetLeadsResponse
+	(*ListActivitiesRequest)(nil),  // 11: nurture.ingest.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil), // 12: nurture.ingest.v1.ListActivitiesResponse
+	(*State)(nil),                  // 13: nurture.ingest.v1.State
+	(*Event)(nil),                  // 14: nurture.ingest.v1.Event
+	(*Captured)(nil),               // 15: nurture.ingest.v1.Captured
+	(*Identified)(nil),             // 16: nurture.ingest.v1.Identified
+	(*Suppressed)(nil),             // 17: nurture.ingest.v1.Suppressed
+	(*Inbound)(nil),                // 18: nurture.ingest.v1.Inbound
+	(*v1.Profile)(nil),             // 19: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),         // 20: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),             // 21: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),            // 22: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(v1.Suppression)(0),            // 24: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                // 25: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	17, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	18, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	19, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	20, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	21, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	19, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	20, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	21, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	22, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	23, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	0,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	20, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	19, // 7: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	22, // 8: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	23, // 9: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	23, // 10: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	23, // 11: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	21, // 12: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	13, // 13: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	14, // 14: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	20, // 15: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	19, // 16: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	15, // 17: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	22, // 18: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 19: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 20: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 21: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	1,  // 22: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 23: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 24: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 25: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 26: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	2,  // 27: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 28: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 29: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 30: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 31: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	22, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	21, // 7: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	24, // 8: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	25, // 9: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	25, // 10: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	22, // 11: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	25, // 12: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	23, // 13: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 14: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	16, // 15: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	22, // 16: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	21, // 17: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	17, // 18: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	24, // 19: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,  // 20: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 21: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 22: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	1,  // 23: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 24: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 25: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,  // 26: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,  // 27: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11, // 28: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	2,  // 29: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 30: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 31: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 32: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 33: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 34: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -1250,14 +1361,14 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 	if File_nurture_ingest_v1_ingest_proto != nil {
 		return
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[12].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[14].OneofWrappers = []any{
 		(*Event_Captured)(nil),
 		(*Event_Identified)(nil),
 		(*Event_Activity)(nil),
 		(*Event_Consent)(nil),
 		(*Event_Suppressed)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[16].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[18].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),
 		(*Inbound_Track)(nil),
 		(*Inbound_Consent)(nil),
@@ -1268,7 +1379,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

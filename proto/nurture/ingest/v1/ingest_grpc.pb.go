@@ -21,11 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	IngestService_CaptureLead_FullMethodName   = "/nurture.ingest.v1.IngestService/CaptureLead"
-	IngestService_TrackActivity_FullMethodName = "/nurture.ingest.v1.IngestService/TrackActivity"
-	IngestService_RecordConsent_FullMethodName = "/nurture.ingest.v1.IngestService/RecordConsent"
-	IngestService_GetLead_FullMethodName       = "/nurture.ingest.v1.IngestService/GetLead"
-	IngestService_BatchGetLeads_FullMethodName = "/nurture.ingest.v1.IngestService/BatchGetLeads"
+	IngestService_CaptureLead_FullMethodName    = "/nurture.ingest.v1.IngestService/CaptureLead"
+	IngestService_TrackActivity_FullMethodName  = "/nurture.ingest.v1.IngestService/TrackActivity"
+	IngestService_RecordConsent_FullMethodName  = "/nurture.ingest.v1.IngestService/RecordConsent"
+	IngestService_GetLead_FullMethodName        = "/nurture.ingest.v1.IngestService/GetLead"
+	IngestService_BatchGetLeads_FullMethodName  = "/nurture.ingest.v1.IngestService/BatchGetLeads"
+	IngestService_ListActivities_FullMethodName = "/nurture.ingest.v1.IngestService/ListActivities"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -47,6 +48,9 @@ type IngestServiceClient interface {
 	GetLead(ctx context.Context, in *GetLeadRequest, opts ...grpc.CallOption) (*GetLeadResponse, error)
 	// BatchGetLeads answers the leads that exist, in the order asked.
 	BatchGetLeads(ctx context.Context, in *BatchGetLeadsRequest, opts ...grpc.CallOption) (*BatchGetLeadsResponse, error)
+	// ListActivities answers the latest things a lead did, newest last;
+	// NOT_FOUND for an unknown id.
+	ListActivities(ctx context.Context, in *ListActivitiesRequest, opts ...grpc.CallOption) (*ListActivitiesResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -107,6 +111,16 @@ func (c *ingestServiceClient) BatchGetLeads(ctx context.Context, in *BatchGetLea
 	return out, nil
 }
 
+func (c *ingestServiceClient) ListActivities(ctx context.Context, in *ListActivitiesRequest, opts ...grpc.CallOption) (*ListActivitiesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListActivitiesResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListActivities_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -126,6 +140,9 @@ type IngestServiceServer interface {
 	GetLead(context.Context, *GetLeadRequest) (*GetLeadResponse, error)
 	// BatchGetLeads answers the leads that exist, in the order asked.
 	BatchGetLeads(context.Context, *BatchGetLeadsRequest) (*BatchGetLeadsResponse, error)
+	// ListActivities answers the latest things a lead did, newest last;
+	// NOT_FOUND for an unknown id.
+	ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -150,6 +167,9 @@ func (UnimplementedIngestServiceServer) GetLead(context.Context, *GetLeadRequest
 }
 func (UnimplementedIngestServiceServer) BatchGetLeads(context.Context, *BatchGetLeadsRequest) (*BatchGetLeadsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLeads not implemented")
+}
+func (UnimplementedIngestServiceServer) ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListActivities not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -262,6 +282,24 @@ func _IngestService_BatchGetLeads_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_ListActivities_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListActivitiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListActivities(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListActivities_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListActivities(ctx, req.(*ListActivitiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -288,6 +326,10 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetLeads",
 			Handler:    _IngestService_BatchGetLeads_Handler,
+		},
+		{
+			MethodName: "ListActivities",
+			Handler:    _IngestService_ListActivities_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
