@@ -1,0 +1,100 @@
+package stage
+
+import (
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+)
+
+// Transition is one row of the lifecycle: a trigger leads from any of From to To.
+type Transition struct {
+	On   Trigger
+	From []leadv1.Stage
+	To   leadv1.Stage
+	// Owner is who lets it happen: ingest, scoring, handoff or campaign.
+	Owner string
+	// Meaning is the row in words.
+	Meaning string
+}
+
+const (
+	unknown      = leadv1.Stage_STAGE_UNSPECIFIED
+	fresh        = leadv1.Stage_STAGE_NEW
+	nurturing    = leadv1.Stage_STAGE_NURTURING
+	qualified    = leadv1.Stage_STAGE_QUALIFIED
+	assigned     = leadv1.Stage_STAGE_ASSIGNED
+	accepted     = leadv1.Stage_STAGE_ACCEPTED
+	confirmed    = leadv1.Stage_STAGE_SALES_QUALIFIED
+	won          = leadv1.Stage_STAGE_WON
+	lost         = leadv1.Stage_STAGE_LOST
+	rejected     = leadv1.Stage_STAGE_REJECTED
+	recycled     = leadv1.Stage_STAGE_RECYCLED
+	disqualified = leadv1.Stage_STAGE_DISQUALIFIED
+	inactive     = leadv1.Stage_STAGE_INACTIVE
+	suppressed   = leadv1.Stage_STAGE_SUPPRESSED
+	erased       = leadv1.Stage_STAGE_ERASED
+)
+
+// Table is the whole state machine, one row per trigger.
+func Table() []Transition {
+	rows := make([]Transition, 0, 17)
+	for _, t := range triggers() {
+		row, _ := transitionOf(t)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func triggers() []Trigger {
+	return []Trigger{
+		Captured, Scored, CrossedThreshold, FastTrack, Cooled, Assigned, Accepted, Confirmed, Won,
+		Lost, Rejected, Recycled, Resumed, Disqualified, Exhausted, Suppressed, Erased,
+	}
+}
+
+type stages = []leadv1.Stage
+
+// transitionOf is the state machine itself. A fact that sales tells is true
+// even when it overtakes another one (an assignment of a lead that has just
+// cooled), so those rows accept every stage the fact can meet.
+func transitionOf(on Trigger) (Transition, bool) {
+	row := func(from stages, to leadv1.Stage, owner, meaning string) (Transition, bool) {
+		return Transition{On: on, From: from, To: to, Owner: owner, Meaning: meaning}, true
+	}
+	switch on {
+	case Captured:
+		return row(stages{unknown}, fresh, "ingest", "the lead exists")
+	case Scored:
+		return row(stages{fresh}, nurturing, "scoring", "scored, and not ready to buy")
+	case CrossedThreshold:
+		return row(stages{fresh, nurturing, recycled, inactive}, qualified, "scoring", "fit and behaviour reached the line")
+	case FastTrack:
+		return row(stages{fresh, nurturing, rejected, recycled, lost, inactive}, qualified, "scoring", "asked for sales, whatever the points")
+	case Cooled:
+		return row(stages{qualified}, nurturing, "scoring", "interest faded below the line before sales took it")
+	case Assigned:
+		return row(stages{unknown, fresh, nurturing, qualified, rejected, recycled, lost, inactive}, assigned, "handoff", "a rep owns it and has to answer")
+	case Accepted:
+		return row(stages{qualified, assigned}, accepted, "handoff", "the rep took it")
+	case Confirmed:
+		return row(stages{qualified, assigned, accepted}, confirmed, "handoff", "sales confirmed the opportunity")
+	case Won:
+		return row(stages{qualified, assigned, accepted, confirmed, lost}, won, "handoff", "became a customer")
+	case Lost:
+		return row(stages{qualified, assigned, accepted, confirmed}, lost, "handoff", "the opportunity is over")
+	case Rejected:
+		return row(stages{qualified, assigned, accepted, confirmed}, rejected, "handoff", "the rep gave it back, with a reason")
+	case Recycled:
+		return row(stages{qualified, assigned, accepted, confirmed, lost, rejected}, recycled, "handoff", "due for more nurturing")
+	case Resumed:
+		return row(stages{rejected, recycled, inactive, suppressed}, nurturing, "scoring", "nurturing goes on")
+	case Disqualified:
+		return row(stages{unknown, fresh, nurturing, qualified, assigned, accepted, confirmed, lost, rejected, recycled, inactive}, disqualified, "handoff", "will never be a customer")
+	case Exhausted:
+		return row(stages{nurturing, recycled}, inactive, "campaign", "went through everything and never answered")
+	case Suppressed:
+		return row(stages{unknown, fresh, nurturing, qualified, rejected, recycled, inactive}, suppressed, "ingest", "must not be contacted")
+	case Erased:
+		return row(append(All()[:len(All())-1], unknown), erased, "ingest", "asked to be forgotten")
+	default:
+		return Transition{}, false
+	}
+}
