@@ -755,8 +755,13 @@ func (x *ListActivitiesResponse) GetActivities() []*v1.Activity {
 
 // State is what ingest's records carry.
 type State struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Lead          *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// Every e-mail address this lead ever had, oldest first: each one is claimed
+	// for it.
+	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
+	// Leads that turned out to be this person, oldest first.
+	MergedFrom    []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,6 +803,20 @@ func (x *State) GetLead() *v1.Lead {
 	return nil
 }
 
+func (x *State) GetEmails() []string {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
+func (x *State) GetMergedFrom() []string {
+	if x != nil {
+		return x.MergedFrom
+	}
+	return nil
+}
+
 // Event is one fact in an ingest record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -810,6 +829,7 @@ type Event struct {
 	//	*Event_Activity
 	//	*Event_Consent
 	//	*Event_Suppressed
+	//	*Event_Merged
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -911,6 +931,15 @@ func (x *Event) GetSuppressed() *Suppressed {
 	return nil
 }
 
+func (x *Event) GetMerged() *Merged {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Merged); ok {
+			return x.Merged
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -935,6 +964,10 @@ type Event_Suppressed struct {
 	Suppressed *Suppressed `protobuf:"bytes,7,opt,name=suppressed,proto3,oneof"`
 }
 
+type Event_Merged struct {
+	Merged *Merged `protobuf:"bytes,8,opt,name=merged,proto3,oneof"`
+}
+
 func (*Event_Captured) isEvent_Fact() {}
 
 func (*Event_Identified) isEvent_Fact() {}
@@ -944,6 +977,8 @@ func (*Event_Activity) isEvent_Fact() {}
 func (*Event_Consent) isEvent_Fact() {}
 
 func (*Event_Suppressed) isEvent_Fact() {}
+
+func (*Event_Merged) isEvent_Fact() {}
 
 // Captured: the lead exists from now on.
 type Captured struct {
@@ -1080,6 +1115,177 @@ func (x *Suppressed) GetReason() v1.Suppression {
 	return v1.Suppression(0)
 }
 
+// Merged: another lead turned out to be the same person. Its own records stay
+// where they are; its history belongs to this lead from now on.
+type Merged struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	FromLeadId string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// The identity that both had in common: "anonymous_id" or "user_id".
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Merged) Reset() {
+	*x = Merged{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Merged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Merged) ProtoMessage() {}
+
+func (x *Merged) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Merged.ProtoReflect.Descriptor instead.
+func (*Merged) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Merged) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *Merged) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// Apply is the one command of ingest's ledger: what one event tells about one
+// lead, already normalised, so that folding it again needs no library.
+type Apply struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Capture *CaptureLeadRequest    `protobuf:"bytes,1,opt,name=capture,proto3" json:"capture,omitempty"`
+	// Refuse the command when the lead has no record yet.
+	MustExist     bool           `protobuf:"varint,2,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
+	Suppression   v1.Suppression `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
+	Merged        []*Merged      `protobuf:"bytes,4,rep,name=merged,proto3" json:"merged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Apply) Reset() {
+	*x = Apply{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Apply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Apply) ProtoMessage() {}
+
+func (x *Apply) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Apply.ProtoReflect.Descriptor instead.
+func (*Apply) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Apply) GetCapture() *CaptureLeadRequest {
+	if x != nil {
+		return x.Capture
+	}
+	return nil
+}
+
+func (x *Apply) GetMustExist() bool {
+	if x != nil {
+		return x.MustExist
+	}
+	return false
+}
+
+func (x *Apply) GetSuppression() v1.Suppression {
+	if x != nil {
+		return x.Suppression
+	}
+	return v1.Suppression(0)
+}
+
+func (x *Apply) GetMerged() []*Merged {
+	if x != nil {
+		return x.Merged
+	}
+	return nil
+}
+
+// Claim is what an identity's subject holds: whose it is.
+type Claim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Claim) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
 // Inbound is a raw event on `inbound.<source>` when its content type is
 // application/x-protobuf; JSON messages there use the Segment dialect.
 type Inbound struct {
@@ -1096,7 +1302,7 @@ type Inbound struct {
 
 func (x *Inbound) Reset() {
 	*x = Inbound{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1314,7 @@ func (x *Inbound) String() string {
 func (*Inbound) ProtoMessage() {}
 
 func (x *Inbound) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[18]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1327,7 @@ func (x *Inbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbound.ProtoReflect.Descriptor instead.
 func (*Inbound) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{18}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Inbound) GetCommand() isInbound_Command {
@@ -1233,9 +1439,12 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"2\n" +
+	"activities\"k\n" +
 	"\x05State\x12)\n" +
-	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\"\x90\x03\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
+	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
+	"\vmerged_from\x18\x03 \x03(\tR\n" +
+	"mergedFrom\"\xc5\x03\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -1248,7 +1457,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\aconsent\x18\x06 \x01(\v2\x18.nurture.lead.v1.ConsentH\x00R\aconsent\x12?\n" +
 	"\n" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
-	"suppressedB\x06\n" +
+	"suppressed\x123\n" +
+	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06mergedB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
@@ -1258,7 +1468,19 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\achanged\x18\x01 \x03(\tR\achanged\"B\n" +
 	"\n" +
 	"Suppressed\x124\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\"\xdd\x01\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\":\n" +
+	"\x06Merged\x12 \n" +
+	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
+	"fromLeadId\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"\xda\x01\n" +
+	"\x05Apply\x12?\n" +
+	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestR\acapture\x12\x1d\n" +
+	"\n" +
+	"must_exist\x18\x02 \x01(\bR\tmustExist\x12>\n" +
+	"\vsuppression\x18\x03 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\vsuppression\x121\n" +
+	"\x06merged\x18\x04 \x03(\v2\x19.nurture.ingest.v1.MergedR\x06merged\" \n" +
+	"\x05Claim\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\"\xdd\x01\n" +
 	"\aInbound\x12A\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestH\x00R\acapture\x12?\n" +
 	"\x05track\x18\x02 \x01(\v2'.nurture.ingest.v1.TrackActivityRequestH\x00R\x05track\x12C\n" +
@@ -1284,7 +1506,7 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Who)(nil),                    // 0: nurture.ingest.v1.Who
 	(*CaptureLeadRequest)(nil),     // 1: nurture.ingest.v1.CaptureLeadRequest
@@ -1304,56 +1526,63 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Captured)(nil),               // 15: nurture.ingest.v1.Captured
 	(*Identified)(nil),             // 16: nurture.ingest.v1.Identified
 	(*Suppressed)(nil),             // 17: nurture.ingest.v1.Suppressed
-	(*Inbound)(nil),                // 18: nurture.ingest.v1.Inbound
-	(*v1.Profile)(nil),             // 19: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),         // 20: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),             // 21: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),            // 22: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(v1.Suppression)(0),            // 24: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                // 25: nurture.lead.v1.Lead
+	(*Merged)(nil),                 // 18: nurture.ingest.v1.Merged
+	(*Apply)(nil),                  // 19: nurture.ingest.v1.Apply
+	(*Claim)(nil),                  // 20: nurture.ingest.v1.Claim
+	(*Inbound)(nil),                // 21: nurture.ingest.v1.Inbound
+	(*v1.Profile)(nil),             // 22: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),         // 23: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),             // 24: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),            // 25: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(v1.Suppression)(0),            // 27: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                // 28: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	19, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	20, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	21, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	22, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	23, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	22, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	23, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	24, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	25, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	26, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	0,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	22, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	21, // 7: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	24, // 8: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	25, // 9: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	25, // 10: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	22, // 11: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	25, // 12: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	23, // 13: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	25, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	24, // 7: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	27, // 8: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	28, // 9: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	28, // 10: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	25, // 11: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	28, // 12: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	26, // 13: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
 	15, // 14: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
 	16, // 15: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	22, // 16: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	21, // 17: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	25, // 16: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	24, // 17: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
 	17, // 18: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	24, // 19: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 20: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 21: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 22: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	1,  // 23: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 24: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 25: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 26: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 27: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11, // 28: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	2,  // 29: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 30: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 31: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 32: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 33: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 34: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	18, // 19: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	27, // 20: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,  // 21: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	27, // 22: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	18, // 23: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	1,  // 24: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 25: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 26: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	1,  // 27: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 28: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 29: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,  // 30: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,  // 31: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11, // 32: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	2,  // 33: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 34: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 35: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 36: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 37: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 38: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	33, // [33:39] is the sub-list for method output_type
+	27, // [27:33] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -1367,8 +1596,9 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_Activity)(nil),
 		(*Event_Consent)(nil),
 		(*Event_Suppressed)(nil),
+		(*Event_Merged)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[18].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),
 		(*Inbound_Track)(nil),
 		(*Inbound_Consent)(nil),
@@ -1379,7 +1609,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
