@@ -591,8 +591,12 @@ type Counter struct {
 	Value float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
 	At    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	// Points counted on `day` (days since 1970, UTC), for the daily cap.
-	Day           int64   `protobuf:"varint,4,opt,name=day,proto3" json:"day,omitempty"`
-	DayPoints     float64 `protobuf:"fixed64,5,opt,name=day_points,json=dayPoints,proto3" json:"day_points,omitempty"`
+	Day       int64   `protobuf:"varint,4,opt,name=day,proto3" json:"day,omitempty"`
+	DayPoints float64 `protobuf:"fixed64,5,opt,name=day_points,json=dayPoints,proto3" json:"day_points,omitempty"`
+	// Points counted on the day before `day`: late events have their own allowance.
+	PreviousPoints float64 `protobuf:"fixed64,6,opt,name=previous_points,json=previousPoints,proto3" json:"previous_points,omitempty"`
+	// When the latest activity behind it happened.
+	LastAt        *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,6 +666,20 @@ func (x *Counter) GetDayPoints() float64 {
 	return 0
 }
 
+func (x *Counter) GetPreviousPoints() float64 {
+	if x != nil {
+		return x.PreviousPoints
+	}
+	return 0
+}
+
+func (x *Counter) GetLastAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAt
+	}
+	return nil
+}
+
 // State is what scoring's records carry.
 type State struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -673,8 +691,16 @@ type State struct {
 	// The fast track rule that fired and has not been answered; empty otherwise.
 	FastTrackRule string `protobuf:"bytes,4,opt,name=fast_track_rule,json=fastTrackRule,proto3" json:"fast_track_rule,omitempty"`
 	// When qualification last flipped, for the cool-down.
-	FlippedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=flipped_at,json=flippedAt,proto3" json:"flipped_at,omitempty"`
-	Suppressed    bool                   `protobuf:"varint,6,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	FlippedAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=flipped_at,json=flippedAt,proto3" json:"flipped_at,omitempty"`
+	Suppressed bool                   `protobuf:"varint,6,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	// Points of new behaviour still needed before the lead may qualify by points
+	// again: set when sales gives it back, so that old evidence does not count twice.
+	OwedPoints float64 `protobuf:"fixed64,7,opt,name=owed_points,json=owedPoints,proto3" json:"owed_points,omitempty"`
+	// How sales answered so far.
+	Answers *Answers `protobuf:"bytes,8,opt,name=answers,proto3" json:"answers,omitempty"`
+	// When and why it was last found ready: what sales was told.
+	QualifiedAt   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=qualified_at,json=qualifiedAt,proto3" json:"qualified_at,omitempty"`
+	QualifiedWhy  string                 `protobuf:"bytes,10,opt,name=qualified_why,json=qualifiedWhy,proto3" json:"qualified_why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +777,95 @@ func (x *State) GetSuppressed() bool {
 	return false
 }
 
+func (x *State) GetOwedPoints() float64 {
+	if x != nil {
+		return x.OwedPoints
+	}
+	return 0
+}
+
+func (x *State) GetAnswers() *Answers {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *State) GetQualifiedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QualifiedAt
+	}
+	return nil
+}
+
+func (x *State) GetQualifiedWhy() string {
+	if x != nil {
+		return x.QualifiedWhy
+	}
+	return ""
+}
+
+// Answers counts what sales made of a lead, one per handoff that ended.
+type Answers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rejected      uint32                 `protobuf:"varint,1,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	Won           uint32                 `protobuf:"varint,2,opt,name=won,proto3" json:"won,omitempty"`
+	Lost          uint32                 `protobuf:"varint,3,opt,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answers) Reset() {
+	*x = Answers{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answers) ProtoMessage() {}
+
+func (x *Answers) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answers.ProtoReflect.Descriptor instead.
+func (*Answers) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Answers) GetRejected() uint32 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *Answers) GetWon() uint32 {
+	if x != nil {
+		return x.Won
+	}
+	return 0
+}
+
+func (x *Answers) GetLost() uint32 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
 // Event is one fact in a scoring record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -760,6 +875,7 @@ type Event struct {
 	//	*Event_Scored
 	//	*Event_StageChanged
 	//	*Event_Qualified
+	//	*Event_Answered
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -767,7 +883,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +895,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +908,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -836,6 +952,15 @@ func (x *Event) GetQualified() *Qualified {
 	return nil
 }
 
+func (x *Event) GetAnswered() *Answered {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Answered); ok {
+			return x.Answered
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -852,11 +977,17 @@ type Event_Qualified struct {
 	Qualified *Qualified `protobuf:"bytes,4,opt,name=qualified,proto3,oneof"`
 }
 
+type Event_Answered struct {
+	Answered *Answered `protobuf:"bytes,5,opt,name=answered,proto3,oneof"`
+}
+
 func (*Event_Scored) isEvent_Fact() {}
 
 func (*Event_StageChanged) isEvent_Fact() {}
 
 func (*Event_Qualified) isEvent_Fact() {}
+
+func (*Event_Answered) isEvent_Fact() {}
 
 // Scored: points or grade changed.
 type Scored struct {
@@ -868,7 +999,7 @@ type Scored struct {
 
 func (x *Scored) Reset() {
 	*x = Scored{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1011,7 @@ func (x *Scored) String() string {
 func (*Scored) ProtoMessage() {}
 
 func (x *Scored) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1024,7 @@ func (x *Scored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scored.ProtoReflect.Descriptor instead.
 func (*Scored) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Scored) GetScore() *Score {
@@ -914,7 +1045,7 @@ type StageChanged struct {
 
 func (x *StageChanged) Reset() {
 	*x = StageChanged{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1057,7 @@ func (x *StageChanged) String() string {
 func (*StageChanged) ProtoMessage() {}
 
 func (x *StageChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1070,7 @@ func (x *StageChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChanged.ProtoReflect.Descriptor instead.
 func (*StageChanged) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StageChanged) GetFrom() v1.Stage {
@@ -976,7 +1107,7 @@ type Qualified struct {
 
 func (x *Qualified) Reset() {
 	*x = Qualified{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1119,7 @@ func (x *Qualified) String() string {
 func (*Qualified) ProtoMessage() {}
 
 func (x *Qualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1132,7 @@ func (x *Qualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Qualified.ProtoReflect.Descriptor instead.
 func (*Qualified) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Qualified) GetScore() *Score {
@@ -1021,6 +1152,87 @@ func (x *Qualified) GetReasons() []*Reason {
 func (x *Qualified) GetWhy() string {
 	if x != nil {
 		return x.Why
+	}
+	return ""
+}
+
+// Answered: sales gave a verdict on a lead, with the score it had then. The
+// label that a later model learns from.
+type Answered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// REJECTED, DISQUALIFIED, WON or LOST.
+	Stage  v1.Stage        `protobuf:"varint,1,opt,name=stage,proto3,enum=nurture.lead.v1.Stage" json:"stage,omitempty"`
+	Reason v1.RejectReason `protobuf:"varint,2,opt,name=reason,proto3,enum=nurture.lead.v1.RejectReason" json:"reason,omitempty"`
+	Score  *Score          `protobuf:"bytes,3,opt,name=score,proto3" json:"score,omitempty"`
+	// Deal value in the minor unit of `currency`; 0 when unknown.
+	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217.
+	Currency      string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answered) Reset() {
+	*x = Answered{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answered) ProtoMessage() {}
+
+func (x *Answered) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answered.ProtoReflect.Descriptor instead.
+func (*Answered) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Answered) GetStage() v1.Stage {
+	if x != nil {
+		return x.Stage
+	}
+	return v1.Stage(0)
+}
+
+func (x *Answered) GetReason() v1.RejectReason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.RejectReason(0)
+}
+
+func (x *Answered) GetScore() *Score {
+	if x != nil {
+		return x.Score
+	}
+	return nil
+}
+
+func (x *Answered) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *Answered) GetCurrency() string {
+	if x != nil {
+		return x.Currency
 	}
 	return ""
 }
@@ -1070,14 +1282,16 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\x04Axis\x12\x14\n" +
 	"\x10AXIS_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bAXIS_FIT\x10\x01\x12\x12\n" +
-	"\x0eAXIS_BEHAVIOUR\x10\x02\"\x90\x01\n" +
+	"\x0eAXIS_BEHAVIOUR\x10\x02\"\xee\x01\n" +
 	"\aCounter\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
 	"\x03day\x18\x04 \x01(\x03R\x03day\x12\x1d\n" +
 	"\n" +
-	"day_points\x18\x05 \x01(\x01R\tdayPoints\"\x91\x02\n" +
+	"day_points\x18\x05 \x01(\x01R\tdayPoints\x12'\n" +
+	"\x0fprevious_points\x18\x06 \x01(\x01R\x0epreviousPoints\x123\n" +
+	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xcd\x03\n" +
 	"\x05State\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x127\n" +
 	"\bcounters\x18\x02 \x03(\v2\x1b.nurture.scoring.v1.CounterR\bcounters\x12\x1b\n" +
@@ -1087,13 +1301,24 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"flipped_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tflippedAt\x12\x1e\n" +
 	"\n" +
 	"suppressed\x18\x06 \x01(\bR\n" +
-	"suppressed\"\x8a\x02\n" +
+	"suppressed\x12\x1f\n" +
+	"\vowed_points\x18\a \x01(\x01R\n" +
+	"owedPoints\x125\n" +
+	"\aanswers\x18\b \x01(\v2\x1b.nurture.scoring.v1.AnswersR\aanswers\x12=\n" +
+	"\fqualified_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vqualifiedAt\x12#\n" +
+	"\rqualified_why\x18\n" +
+	" \x01(\tR\fqualifiedWhy\"K\n" +
+	"\aAnswers\x12\x1a\n" +
+	"\brejected\x18\x01 \x01(\rR\brejected\x12\x10\n" +
+	"\x03won\x18\x02 \x01(\rR\x03won\x12\x12\n" +
+	"\x04lost\x18\x03 \x01(\rR\x04lost\"\xc6\x02\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x124\n" +
 	"\x06scored\x18\x02 \x01(\v2\x1a.nurture.scoring.v1.ScoredH\x00R\x06scored\x12G\n" +
 	"\rstage_changed\x18\x03 \x01(\v2 .nurture.scoring.v1.StageChangedH\x00R\fstageChanged\x12=\n" +
-	"\tqualified\x18\x04 \x01(\v2\x1d.nurture.scoring.v1.QualifiedH\x00R\tqualifiedB\x06\n" +
+	"\tqualified\x18\x04 \x01(\v2\x1d.nurture.scoring.v1.QualifiedH\x00R\tqualified\x12:\n" +
+	"\banswered\x18\x05 \x01(\v2\x1c.nurture.scoring.v1.AnsweredH\x00R\bansweredB\x06\n" +
 	"\x04fact\"9\n" +
 	"\x06Scored\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\"z\n" +
@@ -1104,7 +1329,13 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\tQualified\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x124\n" +
 	"\areasons\x18\x02 \x03(\v2\x1a.nurture.scoring.v1.ReasonR\areasons\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why2\x9d\x03\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xdf\x01\n" +
+	"\bAnswered\x12,\n" +
+	"\x05stage\x18\x01 \x01(\x0e2\x16.nurture.lead.v1.StageR\x05stage\x125\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12/\n" +
+	"\x05score\x18\x03 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x12!\n" +
+	"\famount_minor\x18\x04 \x01(\x03R\vamountMinor\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency2\x9d\x03\n" +
 	"\x0eScoringService\x12s\n" +
 	"\bGetScore\x12#.nurture.scoring.v1.GetScoreRequest\x1a$.nurture.scoring.v1.GetScoreResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/scores/{lead_id}\x12\x87\x01\n" +
 	"\x0eBatchGetScores\x12).nurture.scoring.v1.BatchGetScoresRequest\x1a*.nurture.scoring.v1.BatchGetScoresResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/scores:batchGet\x12\x8b\x01\n" +
@@ -1123,7 +1354,7 @@ func file_nurture_scoring_v1_scoring_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_scoring_v1_scoring_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(Reason_Axis)(0),               // 0: nurture.scoring.v1.Reason.Axis
 	(*GetScoreRequest)(nil),        // 1: nurture.scoring.v1.GetScoreRequest
@@ -1136,48 +1367,58 @@ var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(*Reason)(nil),                 // 8: nurture.scoring.v1.Reason
 	(*Counter)(nil),                // 9: nurture.scoring.v1.Counter
 	(*State)(nil),                  // 10: nurture.scoring.v1.State
-	(*Event)(nil),                  // 11: nurture.scoring.v1.Event
-	(*Scored)(nil),                 // 12: nurture.scoring.v1.Scored
-	(*StageChanged)(nil),           // 13: nurture.scoring.v1.StageChanged
-	(*Qualified)(nil),              // 14: nurture.scoring.v1.Qualified
-	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
-	(v1.Stage)(0),                  // 16: nurture.lead.v1.Stage
+	(*Answers)(nil),                // 11: nurture.scoring.v1.Answers
+	(*Event)(nil),                  // 12: nurture.scoring.v1.Event
+	(*Scored)(nil),                 // 13: nurture.scoring.v1.Scored
+	(*StageChanged)(nil),           // 14: nurture.scoring.v1.StageChanged
+	(*Qualified)(nil),              // 15: nurture.scoring.v1.Qualified
+	(*Answered)(nil),               // 16: nurture.scoring.v1.Answered
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(v1.Stage)(0),                  // 18: nurture.lead.v1.Stage
+	(v1.RejectReason)(0),           // 19: nurture.lead.v1.RejectReason
 }
 var file_nurture_scoring_v1_scoring_proto_depIdxs = []int32{
 	7,  // 0: nurture.scoring.v1.GetScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	7,  // 1: nurture.scoring.v1.BatchGetScoresResponse.scores:type_name -> nurture.scoring.v1.Score
-	15, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
+	17, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
 	7,  // 3: nurture.scoring.v1.ExplainScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	8,  // 4: nurture.scoring.v1.ExplainScoreResponse.reasons:type_name -> nurture.scoring.v1.Reason
-	16, // 5: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
-	15, // 6: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
-	15, // 7: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
+	18, // 5: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
+	17, // 6: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
+	17, // 7: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
 	0,  // 8: nurture.scoring.v1.Reason.axis:type_name -> nurture.scoring.v1.Reason.Axis
-	15, // 9: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
-	15, // 10: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
-	7,  // 11: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
-	9,  // 12: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
-	15, // 13: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
-	15, // 14: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	12, // 15: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
-	13, // 16: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
-	14, // 17: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
-	7,  // 18: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
-	16, // 19: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
-	16, // 20: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
-	7,  // 21: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
-	8,  // 22: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
-	1,  // 23: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
-	3,  // 24: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
-	5,  // 25: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
-	2,  // 26: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
-	4,  // 27: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
-	6,  // 28: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
-	26, // [26:29] is the sub-list for method output_type
-	23, // [23:26] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	17, // 9: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
+	17, // 10: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
+	17, // 11: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
+	7,  // 12: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
+	9,  // 13: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
+	17, // 14: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
+	11, // 15: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
+	17, // 16: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
+	17, // 17: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	13, // 18: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
+	14, // 19: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
+	15, // 20: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
+	16, // 21: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
+	7,  // 22: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
+	18, // 23: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
+	18, // 24: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
+	7,  // 25: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
+	8,  // 26: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
+	18, // 27: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
+	19, // 28: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
+	7,  // 29: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
+	1,  // 30: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
+	3,  // 31: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
+	5,  // 32: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
+	2,  // 33: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
+	4,  // 34: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
+	6,  // 35: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
+	33, // [33:36] is the sub-list for method output_type
+	30, // [30:33] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_nurture_scoring_v1_scoring_proto_init() }
@@ -1185,10 +1426,11 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 	if File_nurture_scoring_v1_scoring_proto != nil {
 		return
 	}
-	file_nurture_scoring_v1_scoring_proto_msgTypes[10].OneofWrappers = []any{
+	file_nurture_scoring_v1_scoring_proto_msgTypes[11].OneofWrappers = []any{
 		(*Event_Scored)(nil),
 		(*Event_StageChanged)(nil),
 		(*Event_Qualified)(nil),
+		(*Event_Answered)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1196,7 +1438,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_scoring_v1_scoring_proto_rawDesc), len(file_nurture_scoring_v1_scoring_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
