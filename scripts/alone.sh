@@ -3,7 +3,8 @@
 # that a module's go.mod tells the truth and that no service leans on another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-while read -r dir; do
-  echo "alone: ${dir#"$PWD"/}"
-  (cd "$dir" && GOWORK=off go build ./... && GOWORK=off go vet ./... )
-done < <(go list -m -f '{{.Dir}}')
+root=$PWD
+go list -m -f '{{.Dir}}' | while read -r dir; do
+  echo "alone: ${dir#"$root"/}"
+  (cd "$dir" && GOWORK=off go build ./...)
+done

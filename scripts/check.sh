@@ -46,7 +46,7 @@ targets() {
       echo "$file: tells the reader to run \"make $target\", which does not exist"
       bad=1
     fi
-  done < <(tracked '*.md' | xargs grep -oHE '(`|^|\$ )make [a-z]+' | sed -E 's/:(`|\$ )?make /:/' | sort -u)
+  done < <(tracked '*.md' | xargs grep -oHE '(`|^ {4,}|\$ )make [a-z]+' | sed -E 's/:(`| +|\$ )make /:/' | sort -u)
   return "$bad"
 }
 

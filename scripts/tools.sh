@@ -16,6 +16,9 @@ protoc_gen_go=google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 protoc_gen_go_grpc=google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 protoc_gen_grpc_gateway=github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway@v2.32.0
 buf=github.com/bufbuild/buf/cmd/buf@v1.75.0
+# SHA-512 of the npm packages of that version.
+buf_linux_x64=606189031d25a4c084eda3168cd38971fa04686fdefa26079d30b8499d0fe5e4b821f7ccaf203d678fdb6f59b5c0d5c0109f004c530464e024ff9c7d544e3b8a
+buf_linux_aarch64=797f97ca8933243aac348168f1bd4edc306f6e792c3a8ccf257e1056c367eb526a494b56b29c9335e62ac20f254436a770c2fe6c3a9910314f0018c0b1509019
 
 # built TOOL reports the "package@version" a Go program in ./bin was built from.
 built() {
@@ -34,15 +37,25 @@ go_tool() {
   GOWORK=off GOFLAGS=-mod=mod GOBIN="$bin" go install "$1"
 }
 
-# npm_buf takes the ready-made buf from its npm package: npm checks the hashes
-# of scripts/tools/package-lock.json and runs no script of the package.
+# npm_buf takes the ready-made buf from its npm package, if its hash is the one
+# we know. No script of the package is run.
 npm_buf() {
-  local dir="$bin/.npm" found
-  mkdir -p "$dir"
-  cp scripts/tools/package.json scripts/tools/package-lock.json "$dir/"
-  npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || return 1
-  found=$(find "$dir/node_modules/@bufbuild" -path '*/buf-*/bin/buf' -type f | head -n 1)
-  [ -n "$found" ] && install -m 755 "$found" "$bin/buf"
+  local platform sum dir
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) platform=linux-x64 sum=$buf_linux_x64 ;;
+    Linux-aarch64) platform=linux-aarch64 sum=$buf_linux_aarch64 ;;
+    *) return 1 ;;
+  esac
+  dir=$(mktemp -d)
+  (cd "$dir" &&
+    npm pack --silent "@bufbuild/buf-$platform@${buf##*@v}" >/dev/null 2>&1 &&
+    mv ./*.tgz buf.tgz &&
+    echo "$sum  buf.tgz" | sha512sum --check --quiet &&
+    tar -xzf buf.tgz &&
+    install -m 755 package/bin/buf "$bin/buf")
+  local result=$?
+  rm -rf "$dir"
+  return "$result"
 }
 
 install_buf() {
