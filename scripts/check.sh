@@ -2,7 +2,7 @@
 # The rules of the house that no linter knows. Each check prints what is wrong
 # as file: message; the exit code is the number of checks that failed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 # tracked lists the files of the repository, committed or about to be.
 tracked() { git ls-files --cached --others --exclude-standard -- "$@" | sort -u; }

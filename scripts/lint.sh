@@ -3,7 +3,7 @@
 # and formatting, the proto files, and the rules of the house (scripts/check.sh).
 # All of it runs even when an early part fails; the exit code tells.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 scripts/tools.sh || exit 1
 failed=0
 
