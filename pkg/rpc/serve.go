@@ -1,0 +1,171 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// DrainTimeout bounds how long calls in flight may go on after the end was
+// asked for.
+const DrainTimeout = 10 * time.Second
+
+// readyTimeout bounds one look at ServeOptions.Ready.
+const readyTimeout = 2 * time.Second
+
+// ServeOptions say what is served and where. GRPC, HTTP, Log and Register are
+// required.
+type ServeOptions struct {
+	// GRPC and HTTP are open listeners; Serve closes them.
+	GRPC, HTTP net.Listener
+	Log        *slog.Logger
+	// Register adds the services. It is called twice: for the server on the
+	// network and for the one in memory that the gateway talks to.
+	Register func(*grpc.Server)
+	// Gateway are the generated Register<Service>Handler functions whose REST
+	// routes are served over HTTP.
+	Gateway []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
+	// Handler are HTTP routes of the service's own: an *http.ServeMux, which is
+	// asked first; what it has no route for goes to the gateway.
+	Handler http.Handler
+	// Ready says why the service cannot work now; nil when it can. Optional.
+	Ready func(ctx context.Context) error
+}
+
+// Serve serves gRPC and HTTP until ctx ends, then lets calls in flight finish
+// for at most DrainTimeout and answers nil. It answers an error when the
+// options are wrong or a listener breaks.
+func Serve(ctx context.Context, opts ServeOptions) error {
+	s, err := newServer(opts)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	handler, err := s.handler(ctx)
+	if err != nil {
+		return fmt.Errorf("serve: %w", errors.Join(err, s.abandon()))
+	}
+	s.http.Handler = handler
+	failed := s.start()
+	select {
+	case <-ctx.Done():
+		s.drain()
+		return nil
+	case err := <-failed:
+		s.drain()
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// server is one service's front: gRPC on the network, HTTP, and between HTTP
+// and the services a gRPC server in memory, which needs no credentials and has
+// the same interceptors.
+type server struct {
+	opts     ServeOptions
+	grpc     *grpc.Server
+	inner    *grpc.Server
+	pipe     *bufconn.Listener
+	conn     *grpc.ClientConn
+	http     *http.Server
+	health   *health.Server
+	draining atomic.Bool
+}
+
+func newServer(opts ServeOptions) (*server, error) {
+	if opts.GRPC == nil || opts.HTTP == nil || opts.Log == nil || opts.Register == nil {
+		return nil, errors.New("ServeOptions need GRPC, HTTP, Log and Register")
+	}
+	creds, err := credentialsFor(loopbackAddr(opts.GRPC.Addr()), (*identity).serverCredentials)
+	if err != nil {
+		return nil, fmt.Errorf("gRPC on %s: %w", opts.GRPC.Addr(), err)
+	}
+	s := &server{opts: opts, health: health.NewServer(), pipe: bufconn.Listen(256 << 10)}
+	s.grpc = s.newGRPC(grpc.Creds(creds))
+	s.inner = s.newGRPC()
+	if s.conn, err = dialPipe(s.pipe); err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      MaxDeadline + 5*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(opts.Log.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
+	srv := grpc.NewServer(append(extra,
+		grpc.ChainUnaryInterceptor(interceptors(s.opts.Log)...),
+		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(notHealth))),
+		grpc.MaxConcurrentStreams(1000),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 30 * time.Second, Timeout: 10 * time.Second,
+			// Connections are renewed now and then, so that clients find new replicas.
+			MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: time.Minute,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: 10 * time.Second, PermitWithoutStream: true,
+		}),
+	)...)
+	s.opts.Register(srv)
+	healthv1.RegisterHealthServer(srv, &probe{Server: s.health, ready: s.ready})
+	reflection.Register(srv)
+	return srv
+}
+
+// dialPipe connects the gateway to the server in memory.
+func dialPipe(pipe *bufconn.Listener) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///gateway",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return pipe.DialContext(ctx)
+		}),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithChainUnaryInterceptor(withDeadline, carryTrace),
+	)
+}
+
+// start serves on everything and answers the first failure.
+func (s *server) start() <-chan error {
+	failed := make(chan error, 3)
+	serve := func(what string, run func() error) {
+		go func() {
+			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		}()
+	}
+	serve("gRPC in memory", func() error { return s.inner.Serve(s.pipe) })
+	serve("gRPC on "+s.opts.GRPC.Addr().String(), func() error { return s.grpc.Serve(s.opts.GRPC) })
+	serve("HTTP on "+s.opts.HTTP.Addr().String(), func() error { return s.http.Serve(s.opts.HTTP) })
+	return failed
+}
+
+// ready says why the service cannot take work now.
+func (s *server) ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	if s.opts.Ready == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return s.opts.Ready(ctx)
+}
