@@ -2,10 +2,15 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -41,8 +46,6 @@ type Options[S proto.Message] struct {
 	RecentIDs int
 	// CacheLeads bounds the states each lane keeps in memory. Default 10000.
 	CacheLeads int
-	// MaxAttempts is how often a failing input is tried before it is parked. Default 5.
-	MaxAttempts int
 }
 
 // Deps are what a ledger works with.
@@ -53,4 +56,165 @@ type Deps struct {
 	Log   *slog.Logger
 	// Now is the clock of commands. Default time.Now.
 	Now func() time.Time
+}
+
+// Ledger keeps one service's states on its stream.
+type Ledger[S proto.Message] struct {
+	o       Options[S]
+	d       Deps
+	lanes   []*lane[S]
+	cache   *cache
+	metrics *metrics
+	tracer  trace.Tracer
+	stopped chan struct{}
+}
+
+// New checks the options and makes a ledger; nothing runs before Run.
+func New[S proto.Message](o Options[S], d Deps) (*Ledger[S], error) {
+	if o.Service == "" || o.Stream == "" || o.New == nil || o.Fold == nil || d.Bus == nil {
+		return nil, errors.New("open ledger: Service, Stream, New, Fold and Bus are required")
+	}
+	if o.Lanes < 0 || o.Lanes > bus.Buckets {
+		return nil, fmt.Errorf("open ledger of %s: %d lanes: want 1 to %d", o.Service, o.Lanes, bus.Buckets)
+	}
+	o.Lanes = orDefault(o.Lanes, 1)
+	o.RecentIDs = orDefault(o.RecentIDs, 16)
+	o.CacheLeads = orDefault(o.CacheLeads, 10000)
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &Ledger[S]{o: o, d: d, metrics: newMetrics(o.Service), tracer: newTracer(), stopped: make(chan struct{})}
+	l.cache = newCache(d.Redis, o.Stream, d.Now, l.metrics)
+	for n := range o.Lanes {
+		l.lanes = append(l.lanes, newLane(l, n))
+	}
+	return l, nil
+}
+
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// Run works until ctx ends: it folds the sources, the wake-ups and the commands
+// of Update. What is at hand at the end is committed and acknowledged. It
+// returns an error only if it could not begin or a consumer was deleted.
+func (l *Ledger[S]) Run(ctx context.Context) error {
+	defer close(l.stopped)
+	own, err := l.created(ctx, l.o.Stream)
+	if err != nil {
+		return err
+	}
+	if err := l.cache.adopt(ctx, own); err != nil {
+		l.d.Log.Warn("redis is not usable, states are read from the log", "service", l.o.Service, "error", err)
+	}
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	var lanes, feeds errgroup.Group
+	for _, ln := range l.lanes {
+		opened, err := l.openFeeds(run, ln)
+		if err != nil {
+			stop()
+			return err
+		}
+		for _, o := range opened {
+			feeds.Go(func() error {
+				defer stop()
+				return o.feed.run(run, o.cons, ln.in, l.parkUnread)
+			})
+		}
+		lanes.Go(func() error { ln.run(run); return nil })
+	}
+	return errors.Join(feeds.Wait(), lanes.Wait())
+}
+
+// parkUnread parks a message that is not even about a lead.
+func (l *Ledger[S]) parkUnread(m message, cause error) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := l.parkMessage(ctx, m, "", parkCause{reason: bus.ReasonUndecodable, err: cause, tries: 1}); err != nil {
+		l.d.Log.Error("park message", "service", l.o.Service, "error", err)
+	}
+}
+
+// openFeed is a feed with its consumer.
+type openFeed struct {
+	feed *feed
+	cons jetstream.Consumer
+}
+
+// openFeeds opens the lane's consumer on every stream the service reads.
+func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, error) {
+	var opened []openFeed
+	for _, src := range l.sources() {
+		created, err := l.created(ctx, src.Stream)
+		if err != nil {
+			return nil, err
+		}
+		stream, err := l.d.Bus.JS.Stream(ctx, src.Stream)
+		if err != nil {
+			return nil, fmt.Errorf("open stream %s: %w", src.Stream, bus.Classify(err))
+		}
+		f := &feed{
+			log: l.d.Log, stream: stream, name: src.Stream, created: created, now: l.d.Now,
+			durable: fmt.Sprintf("%s-%d-of-%d", l.o.Service, ln.n, l.o.Lanes),
+			filters: l.filters(src, ln.n),
+		}
+		cons, err := f.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ln.feeds[f] = &window{}
+		opened = append(opened, openFeed{feed: f, cons: cons})
+	}
+	return opened, nil
+}
+
+// sources are the service's, and its own stream for wake-ups and redriven inputs.
+func (l *Ledger[S]) sources() []Source {
+	own := Source{Stream: l.o.Stream, Kinds: []string{bus.KindDue, bus.KindRedrive + ".*"}}
+	all := []Source{}
+	for _, s := range l.o.Sources {
+		if s.Stream == l.o.Stream {
+			own.Kinds = append(own.Kinds, s.Kinds...)
+			continue
+		}
+		all = append(all, s)
+	}
+	return append(all, own)
+}
+
+// filters are the subjects of a source in the lane's buckets.
+func (l *Ledger[S]) filters(src Source, lane int) []string {
+	var filters []string
+	for _, kind := range src.Kinds {
+		if l.o.Lanes == 1 {
+			filters = append(filters, bus.Filter(src.Stream, "*", kind))
+			continue
+		}
+		for b := lane; b < bus.Buckets; b += l.o.Lanes {
+			filters = append(filters, bus.Filter(src.Stream, fmt.Sprintf("%02d", b), kind))
+		}
+	}
+	return filters
+}
+
+// created is the identity of a stream: its creation time.
+func (l *Ledger[S]) created(ctx context.Context, name string) (uint64, error) {
+	s, err := l.d.Bus.JS.Stream(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("open stream %s: %w", name, bus.Classify(err))
+	}
+	return uint64(s.CachedInfo().Created.UnixNano()), nil //nolint:gosec // after 1970
+}
+
+// laneOf is the lane that works a lead's bucket.
+func (l *Ledger[S]) laneOf(lead string) *lane[S] {
+	b := bus.BucketOf(lead)
+	return l.lanes[(int(b[0]-'0')*10+int(b[1]-'0'))%len(l.lanes)]
 }

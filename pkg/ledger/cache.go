@@ -1,0 +1,266 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+)
+
+const (
+	// seqDigits is the width of the hexadecimal sequence before a cached record;
+	// fixed, so that comparing strings compares numbers.
+	seqDigits = 16
+	// cacheTTL bounds how long an entry that could not be updated may live.
+	cacheTTL = time.Hour
+	// cacheTimeout bounds one call: a cache slower than the log is worse than none.
+	cacheTimeout = 150 * time.Millisecond
+	// cacheBreak is how long Redis is left alone after a failed call.
+	cacheBreak = time.Second
+	// cacheDirty bounds the leads whose cached entry is known to be old.
+	cacheDirty = 100000
+)
+
+// setIfNewer never moves an entry backwards, whoever writes late. EVAL only:
+// it must run the same on a real Redis and on the embedded stand-in.
+const setIfNewer = `
+local cur = redis.call('GETRANGE', KEYS[1], 0, 15)
+if cur >= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
+return 1`
+
+// CacheKey is where Redis holds a lead's record of a stream. The lead is the
+// hash tag, so a Redis cluster serves one lead's keys together.
+func CacheKey(stream, lead string) string {
+	return bus.Prefix(stream) + ":{" + lead + "}"
+}
+
+// EncodeCache is the cached form of a record: its sequence, then its bytes.
+func EncodeCache(seq uint64, record []byte) []byte {
+	return append(fmt.Appendf(nil, "%0*x", seqDigits, seq), record...)
+}
+
+// DecodeCache reads a cached record and its sequence in the stream.
+func DecodeCache(raw []byte) (seq uint64, rec *ledgerv1.Record, err error) {
+	if len(raw) < seqDigits {
+		return 0, nil, fmt.Errorf("decode cached record: %d bytes are too few", len(raw))
+	}
+	if seq, err = strconv.ParseUint(string(raw[:seqDigits]), 16, 64); err != nil {
+		return 0, nil, fmt.Errorf("decode sequence of cached record: %w", err)
+	}
+	rec = &ledgerv1.Record{}
+	if err := proto.Unmarshal(raw[seqDigits:], rec); err != nil {
+		return 0, nil, fmt.Errorf("decode cached record: %w", err)
+	}
+	return seq, rec, nil
+}
+
+// cache is Redis as memory: every failure is a miss.
+type cache struct {
+	rdb     redis.UniversalClient
+	script  *redis.Script
+	stream  string
+	now     func() time.Time
+	metrics *metrics
+
+	mu     sync.Mutex
+	broken time.Time           // leave Redis alone until then
+	dirty  map[string]struct{} // leads whose entry may be old
+}
+
+func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m *metrics) *cache {
+	return &cache{rdb: rdb, script: redis.NewScript(setIfNewer), stream: stream, now: now, metrics: m, dirty: map[string]struct{}{}}
+}
+
+// get reads what is cached of the leads; a lead that is not in the answer has
+// to be read from the log.
+func (c *cache) get(ctx context.Context, leads []string) map[string]cached {
+	if !c.usable() || len(leads) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	defer cancel()
+	pipe := c.rdb.Pipeline()
+	gets := make([]*redis.StringCmd, len(leads))
+	for i, lead := range leads {
+		gets[i] = pipe.Get(ctx, CacheKey(c.stream, lead))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		c.fail(ctx, "get")
+		return nil
+	}
+	found := make(map[string]cached, len(leads))
+	for i, cmd := range gets {
+		raw, err := cmd.Bytes()
+		if err != nil || c.isDirty(leads[i]) {
+			continue
+		}
+		if seq, rec, err := DecodeCache(raw); err == nil {
+			found[leads[i]] = cached{seq: seq, rec: rec}
+		}
+	}
+	return found
+}
+
+// cached is a record found in Redis.
+type cached struct {
+	seq uint64
+	rec *ledgerv1.Record
+}
+
+// stored is a record just committed.
+type stored struct {
+	lead string
+	seq  uint64
+	raw  []byte
+}
+
+// put caches committed records. What cannot be written is remembered and
+// removed before Redis is trusted again.
+func (c *cache) put(ctx context.Context, recs []stored) {
+	if c.rdb == nil || len(recs) == 0 {
+		return
+	}
+	if !c.usable() {
+		c.mark(recs)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	defer cancel()
+	if err := c.write(ctx, recs); err != nil {
+		c.fail(ctx, "set")
+		c.mark(recs)
+	}
+}
+
+func (c *cache) write(ctx context.Context, recs []stored) error {
+	for _, load := range []bool{false, true} {
+		pipe := c.rdb.Pipeline()
+		if load {
+			c.script.Load(ctx, pipe)
+		}
+		for _, r := range recs {
+			c.script.EvalSha(ctx, pipe, []string{CacheKey(c.stream, r.lead)},
+				fmt.Sprintf("%0*x", seqDigits, r.seq), r.raw, cacheTTL.Milliseconds())
+		}
+		_, err := pipe.Exec(ctx)
+		if err == nil || !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			return err
+		}
+	}
+	return errors.New("script cannot be loaded")
+}
+
+// usable reports whether Redis may be asked, and cleans up what is known to be
+// old when it is back after a failure.
+func (c *cache) usable() bool {
+	if c.rdb == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now().Before(c.broken) {
+		return false
+	}
+	if len(c.dirty) > 0 {
+		return c.clean()
+	}
+	return true
+}
+
+// clean removes the entries known to be old. Lock held.
+func (c *cache) clean() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), cacheTimeout)
+	defer cancel()
+	if err := c.forget(ctx); err != nil {
+		c.broken = c.now().Add(cacheBreak)
+		return false
+	}
+	clear(c.dirty)
+	return true
+}
+
+// forget deletes the dirty entries, or all when there were too many to remember.
+func (c *cache) forget(ctx context.Context) error {
+	if len(c.dirty) >= cacheDirty {
+		return c.wipe(ctx)
+	}
+	pipe := c.rdb.Pipeline()
+	for lead := range c.dirty {
+		pipe.Del(ctx, CacheKey(c.stream, lead))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("forget old entries: %w", err)
+	}
+	return nil
+}
+
+func (c *cache) isDirty(lead string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, dirty := c.dirty[lead]
+	return dirty
+}
+
+func (c *cache) mark(recs []stored) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range recs {
+		if len(c.dirty) < cacheDirty {
+			c.dirty[r.lead] = struct{}{}
+		}
+	}
+}
+
+func (c *cache) fail(ctx context.Context, op string) {
+	c.metrics.cacheError(ctx, op)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = c.now().Add(cacheBreak)
+}
+
+// adopt makes the cached entries belong to this incarnation of the stream:
+// after a restore or a new stream the sequences mean something else, so all
+// entries of the stream are removed.
+func (c *cache) adopt(ctx context.Context, created uint64) error {
+	if c.rdb == nil {
+		return nil
+	}
+	key, want := "epoch:"+bus.Prefix(c.stream), strconv.FormatUint(created, 10)
+	have, err := c.rdb.Get(ctx, key).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("read cache epoch: %w", err)
+	}
+	if have == want {
+		return nil
+	}
+	if err := c.wipe(ctx); err != nil {
+		return err
+	}
+	if err := c.rdb.Set(ctx, key, want, 0).Err(); err != nil {
+		return fmt.Errorf("write cache epoch: %w", err)
+	}
+	return nil
+}
+
+// wipe removes every entry of the stream.
+func (c *cache) wipe(ctx context.Context) error {
+	it := c.rdb.Scan(ctx, 0, bus.Prefix(c.stream)+":{*", 1000).Iterator()
+	for it.Next(ctx) {
+		if err := c.rdb.Unlink(ctx, it.Val()).Err(); err != nil {
+			return fmt.Errorf("empty cache of %s: %w", c.stream, err)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("scan cache of %s: %w", c.stream, err)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+)
+
+const (
+	// crossover is up to how many messages single publishes in a pipeline beat an
+	// atomic batch, which costs about 10 ms however small (docs/performance.md).
+	crossover = 64
+	// batchMax is the server's limit for one atomic batch.
+	batchMax = 1000
+)
+
+// commit writes the records of works, each only if its lead's last record is
+// still the one that was folded. Afterwards every work has its sequence or an
+// error: bus.ErrConflict with a fresh entry to fold again, bus.ErrUnavailable,
+// or one that will not go away.
+func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
+	for len(works) > 0 {
+		n := min(len(works), batchMax)
+		if n <= crossover {
+			l.commitSingles(ctx, works[:n])
+		} else {
+			l.commitBatch(ctx, works[:n])
+		}
+		works = works[n:]
+	}
+}
+
+// message builds the record's message with its condition.
+func (l *Ledger[S]) message(w *work[S]) *nats.Msg {
+	msg := &nats.Msg{Subject: bus.Subject(l.o.Stream, w.lead, bus.KindState), Data: w.raw, Header: nats.Header{}}
+	inject(w, msg)
+	return bus.ExpectLast(msg, w.ent.seq)
+}
+
+// commitSingles publishes one message after the other without waiting between.
+func (l *Ledger[S]) commitSingles(ctx context.Context, works []*work[S]) {
+	acks := make([]jetstream.PubAckFuture, len(works))
+	for i, w := range works {
+		w.err = nil
+		if acks[i], w.err = l.d.Bus.JS.PublishMsgAsync(l.message(w)); w.err != nil {
+			w.err = bus.Classify(w.err)
+		}
+	}
+	var doubtful []*work[S]
+	for i, w := range works {
+		if w.err == nil {
+			w.seq, w.err = await(ctx, acks[i])
+		}
+		if errors.Is(w.err, bus.ErrConflict) || errors.Is(w.err, bus.ErrUnavailable) {
+			doubtful = append(doubtful, w)
+		}
+	}
+	l.settle(ctx, doubtful)
+}
+
+func await(ctx context.Context, ack jetstream.PubAckFuture) (uint64, error) {
+	select {
+	case a := <-ack.Ok():
+		return a.Sequence, nil
+	case err := <-ack.Err():
+		return 0, bus.Classify(err)
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w", bus.ErrUnavailable, ctx.Err())
+	}
+}
+
+// commitBatch publishes the records as one atomic batch: all or none is stored.
+func (l *Ledger[S]) commitBatch(ctx context.Context, works []*work[S]) {
+	msgs := make([]*nats.Msg, len(works))
+	for i, w := range works {
+		w.err = nil
+		msgs[i] = l.message(w)
+	}
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
+	if err == nil {
+		first := ack.Sequence - uint64(len(works)) + 1
+		for i, w := range works {
+			w.seq = first + uint64(i) //nolint:gosec // i counts a batch
+		}
+		return
+	}
+	l.metrics.batchFailures.Add(ctx, 1, l.metrics.service)
+	l.afterFailedBatch(ctx, works, err)
+}
+
+// afterFailedBatch finds the records that spoil a batch, so that one bad lead
+// never blocks the others.
+func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err error) {
+	err = bus.Classify(err)
+	for _, w := range works {
+		w.err = err
+	}
+	if errors.Is(err, bus.ErrUnavailable) {
+		l.settle(ctx, works)
+		return
+	}
+	if bus.Code(err) == bus.CodeBatchTooLarge {
+		l.halve(ctx, works)
+		return
+	}
+	for _, w := range works {
+		w.err = bus.ErrConflict
+	}
+	l.settle(ctx, works)
+	var rest []*work[S]
+	for _, w := range works {
+		if errors.Is(w.err, errUnwritten) {
+			rest = append(rest, w)
+		}
+	}
+	if len(rest) < len(works) {
+		l.commit(ctx, rest)
+		return
+	}
+	l.halve(ctx, works)
+}
+
+// halve tries both halves on their own, down to single publishes, which tell
+// which message it is.
+func (l *Ledger[S]) halve(ctx context.Context, works []*work[S]) {
+	if len(works) <= crossover {
+		l.commitSingles(ctx, works)
+		return
+	}
+	half := len(works) / 2
+	l.commit(ctx, works[:half])
+	l.commit(ctx, works[half:])
+}
+
+// errUnwritten: the log does not have the record, and nothing stands against it.
+var errUnwritten = errors.New("record not written")
+
+// settle looks up what became of records whose publish failed or was not
+// answered: written after all, lost to a competitor (the work gets the new
+// entry), or not written.
+func (l *Ledger[S]) settle(ctx context.Context, works []*work[S]) {
+	if len(works) == 0 {
+		return
+	}
+	leads := make([]string, len(works))
+	for i, w := range works {
+		leads[i] = w.lead
+	}
+	last, err := l.readLast(ctx, leads)
+	for _, w := range works {
+		if err != nil {
+			w.err = err
+			continue
+		}
+		e := last[w.lead]
+		switch {
+		case e.rec.GetId() == w.rec.GetId():
+			w.seq, w.err = e.seq, nil
+		case e.seq != w.ent.seq:
+			l.metrics.conflicts.Add(ctx, 1, l.metrics.service)
+			w.ent, w.err = e, bus.ErrConflict
+		case errors.Is(w.err, bus.ErrConflict):
+			w.err = errUnwritten
+		}
+	}
+}
+
+// publishAll stores messages that stand for themselves, in the way that is
+// quicker for their number. The errors belong to the messages.
+func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg) []error {
+	errs := make([]error, len(msgs))
+	if len(msgs) > crossover {
+		for start := 0; start < len(msgs); start += batchMax {
+			end := min(start+batchMax, len(msgs))
+			_, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs[start:end], jetstreamext.BatchFlowControl{AckFirst: false})
+			for i := start; i < end; i++ {
+				errs[i] = err
+			}
+		}
+		return errs
+	}
+	acks := make([]jetstream.PubAckFuture, len(msgs))
+	for i, m := range msgs {
+		acks[i], errs[i] = l.d.Bus.JS.PublishMsgAsync(m)
+	}
+	for i := range msgs {
+		if errs[i] == nil {
+			_, errs[i] = await(ctx, acks[i])
+		}
+	}
+	return errs
+}
+
+// cacheable lists the committed records for Redis.
+func cacheable[S proto.Message](works []*work[S]) []stored {
+	recs := make([]stored, 0, len(works))
+	for _, w := range works {
+		if w.rec != nil && w.err == nil {
+			recs = append(recs, stored{lead: w.lead, seq: w.seq, raw: w.raw})
+		}
+	}
+	return recs
+}

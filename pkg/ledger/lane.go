@@ -1,0 +1,308 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+)
+
+const (
+	// passMax is how many items one pass of a lane takes.
+	passMax = 1000
+	// drainTime bounds the last pass after a stop.
+	drainTime = 10 * time.Second
+	// backoffMin and backoffMax bound the wait before a failed input is tried again.
+	backoffMin = 50 * time.Millisecond
+	backoffMax = 5 * time.Second
+)
+
+// lane works a set of buckets with one goroutine: all inputs and all commands
+// of a lead pass through it, so within a process a lead is never folded twice at
+// once. Between processes the compare-and-set decides.
+type lane[S proto.Message] struct {
+	l     *Ledger[S]
+	n     int
+	in    chan *item
+	cmds  chan *item
+	cache *lru[*entry[S]]
+	feeds map[*feed]*window
+	held  map[string]*holding
+}
+
+// holding is a lead whose input has to be tried again: its later inputs wait
+// behind it, other leads go on.
+type holding struct {
+	items []*item
+	until time.Time
+	tries int
+}
+
+func newLane[S proto.Message](l *Ledger[S], n int) *lane[S] {
+	return &lane[S]{
+		l: l, n: n,
+		in:    make(chan *item, 2*passMax),
+		cmds:  make(chan *item, passMax),
+		cache: newLRU[*entry[S]](l.o.CacheLeads),
+		feeds: map[*feed]*window{},
+		held:  map[string]*holding{},
+	}
+}
+
+// run works until ctx ends; what is at hand then is finished.
+func (ln *lane[S]) run(ctx context.Context) {
+	for {
+		items, ok := ln.collect(ctx)
+		if !ok {
+			ln.stop()
+			return
+		}
+		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		ln.pass(work, items)
+		ln.acknowledge()
+		cancel()
+	}
+}
+
+// collect waits for something to do and takes all that is at hand. It never
+// lingers: an idle lane answers at once.
+func (ln *lane[S]) collect(ctx context.Context) (items []*item, ok bool) {
+	timer := time.NewTimer(ln.nextRetry())
+	defer timer.Stop()
+	select {
+	case it := <-ln.in:
+		items = ln.admit(items, it)
+	case it := <-ln.cmds:
+		items = append(items, it)
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, false
+	}
+	for len(items) < passMax {
+		select {
+		case it := <-ln.in:
+			items = ln.admit(items, it)
+			continue
+		case it := <-ln.cmds:
+			items = append(items, it)
+			continue
+		default:
+		}
+		break
+	}
+	return ln.ripe(items), true
+}
+
+// admit adds a delivered item to the pass, or behind an earlier input of its
+// lead that has to be tried again.
+func (ln *lane[S]) admit(items []*item, it *item) []*item {
+	ln.feeds[it.slot.feed].add(it.slot)
+	if it.slot.done {
+		return items
+	}
+	if h, ok := ln.held[it.in.Lead]; ok {
+		h.items = append(h.items, it)
+		return items
+	}
+	return append(items, it)
+}
+
+// ripe adds the held items whose time has come, in front of newer ones.
+func (ln *lane[S]) ripe(items []*item) []*item {
+	now := ln.l.d.Now()
+	for lead, h := range ln.held {
+		if h.until.After(now) {
+			continue
+		}
+		for _, it := range h.items {
+			it.tries = h.tries
+		}
+		items = append(h.items, items...)
+		delete(ln.held, lead)
+	}
+	return items
+}
+
+// nextRetry is how long the lane may sleep.
+func (ln *lane[S]) nextRetry() time.Duration {
+	wait := time.Hour
+	now := ln.l.d.Now()
+	for _, h := range ln.held {
+		wait = min(wait, max(h.until.Sub(now), 0))
+	}
+	return wait
+}
+
+// hold sets a lead's inputs aside for a while.
+func (ln *lane[S]) hold(lead string, its []*item) {
+	if len(its) == 0 {
+		return
+	}
+	tries := its[0].tries + 1
+	wait := min(backoffMin<<min(tries, 10), backoffMax)
+	h := &holding{items: its, tries: tries, until: ln.l.d.Now().Add(wait)}
+	if old, ok := ln.held[lead]; ok {
+		h.items = append(h.items, old.items...)
+	}
+	ln.held[lead] = h
+}
+
+// pass folds and commits a set of items, one record per lead.
+func (ln *lane[S]) pass(ctx context.Context, items []*item) {
+	works := group[S](items)
+	if len(works) == 0 {
+		return
+	}
+	ctx, end := ln.l.startSpans(ctx, works)
+	defer end()
+	if err := ln.prepare(ctx, works); err != nil {
+		ln.postpone(ctx, works, err)
+		return
+	}
+	for todo := works; len(todo) > 0; {
+		todo = ln.round(ctx, todo)
+	}
+	ln.l.cache.put(ctx, cacheable(works))
+	ln.l.arm(ctx, works)
+	for _, w := range works {
+		ln.conclude(ctx, w)
+	}
+}
+
+// prepare loads the states and lets the service add its view.
+func (ln *lane[S]) prepare(ctx context.Context, works []*work[S]) error {
+	if err := ln.load(ctx, works); err != nil {
+		return err
+	}
+	if ln.l.o.Enrich == nil {
+		return nil
+	}
+	var ins []*Input
+	for _, w := range works {
+		for _, it := range w.items {
+			ins = append(ins, &it.in)
+		}
+	}
+	return ln.l.o.Enrich(ctx, ins)
+}
+
+// round folds and commits once; it returns the works that met a newer state
+// and have to be folded again.
+func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S]) {
+	var write, confirm []*work[S]
+	for _, w := range works {
+		w.err = ln.l.fold(w)
+		switch {
+		case w.err != nil:
+		case w.rec != nil:
+			write = append(write, w)
+		case !w.ent.sure:
+			confirm = append(confirm, w)
+		}
+	}
+	again = ln.confirm(ctx, confirm)
+	ln.armCommands(ctx, write)
+	ln.l.commit(ctx, write)
+	for _, w := range write {
+		switch {
+		case errors.Is(w.err, bus.ErrConflict), errors.Is(w.err, errUnwritten):
+			again = append(again, w)
+		case w.err == nil:
+			w.ent.seq, w.ent.rec, w.ent.sure = w.seq, w.rec, true
+		}
+	}
+	ln.l.metrics.committed(ctx, len(write))
+	return again
+}
+
+// confirm checks decisions to change nothing: they are not guarded by a
+// compare-and-set, so the state they were made on must be the last one.
+func (ln *lane[S]) confirm(ctx context.Context, works []*work[S]) (again []*work[S]) {
+	if len(works) == 0 {
+		return nil
+	}
+	leads := make([]string, len(works))
+	for i, w := range works {
+		leads[i] = w.lead
+	}
+	last, err := ln.l.readLast(ctx, leads)
+	for _, w := range works {
+		switch {
+		case err != nil:
+			w.err = err
+		case last[w.lead].seq == w.ent.seq:
+			w.ent.sure = true
+		default:
+			w.ent = last[w.lead]
+			again = append(again, w)
+		}
+	}
+	return again
+}
+
+// armCommands publishes the schedules of records that a command changes before
+// the record: a command is not redelivered, so a crash between the two must
+// leave a wake-up too many rather than none.
+func (ln *lane[S]) armCommands(ctx context.Context, works []*work[S]) {
+	var early []*work[S]
+	for _, w := range works {
+		if w.arm && w.hasCommand() {
+			early = append(early, w)
+		}
+	}
+	ln.l.arm(ctx, early)
+	for _, w := range early {
+		w.err = nil // published again after the commit, and reported then
+	}
+}
+
+// acknowledge tells the server how far each feed has come.
+func (ln *lane[S]) acknowledge() {
+	for f, w := range ln.feeds {
+		if msg := w.finished(); msg != nil {
+			if err := msg.Ack(); err != nil {
+				f.log.Warn("acknowledge inputs", "stream", f.name, "error", err)
+			}
+		}
+	}
+}
+
+// stop answers the callers that still wait.
+func (ln *lane[S]) stop() {
+	for {
+		select {
+		case it := <-ln.cmds:
+			it.cmd.done <- reply{err: ErrStopped}
+		default:
+			return
+		}
+	}
+}
+
+// group gathers items by lead, both in order of arrival.
+func group[S proto.Message](items []*item) []*work[S] {
+	byLead := make(map[string]*work[S], len(items))
+	works := make([]*work[S], 0, len(items))
+	for _, it := range items {
+		w := byLead[it.in.Lead]
+		if w == nil {
+			w = &work[S]{lead: it.in.Lead}
+			byLead[it.in.Lead] = w
+			works = append(works, w)
+		}
+		w.items = append(w.items, it)
+	}
+	return works
+}
+
+func (w *work[S]) hasCommand() bool {
+	for _, it := range w.items {
+		if it.cmd != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,76 @@
+// Package ledgertest gives tests the engines a ledger works with, and the laws
+// every ledger must keep as a conformance suite.
+package ledgertest
+
+import (
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/nurturehq/nurture/pkg/engines"
+)
+
+// Miniredis starts the embedded stand-in for this test.
+func Miniredis(tb testing.TB) redis.UniversalClient {
+	tb.Helper()
+	addr, stop, err := engines.StartRedis()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rdb := engines.NewRedis(addr)
+	tb.Cleanup(func() { _ = rdb.Close(); stop() })
+	return rdb
+}
+
+// RedisServer starts a real redis-server on a free loopback port for this test.
+// The test fails when it is not installed: a suite that skips proves nothing.
+func RedisServer(tb testing.TB) redis.UniversalClient {
+	tb.Helper()
+	bin, err := exec.LookPath("redis-server")
+	if err != nil {
+		tb.Fatal("redis-server is not installed: run `make test`, which installs it when root, or `apt-get install redis-server`")
+	}
+	addr := freeAddr(tb)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.Command(bin, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", tb.TempDir()) //nolint:gosec,noctx // a test's own server, ended below
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	rdb := engines.NewRedis(addr)
+	tb.Cleanup(func() { _ = rdb.Close() })
+	Eventually(tb, "redis-server answers", func() bool { return rdb.Ping(tb.Context()).Err() == nil })
+	return rdb
+}
+
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// Eventually waits up to 20 seconds for a condition.
+func Eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			tb.Fatalf("still not so after 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}

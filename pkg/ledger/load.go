@@ -1,0 +1,110 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+)
+
+// multiGet is how many subjects one read of the log may name.
+const multiGet = 1000
+
+// load fills in the entries of leads the lane does not have in memory: from
+// Redis, and what Redis does not have from the log.
+func (ln *lane[S]) load(ctx context.Context, works []*work[S]) error {
+	var missing []string
+	for _, w := range works {
+		if e, ok := ln.cache.get(w.lead); ok {
+			w.ent = e
+			e.sure = false
+			continue
+		}
+		missing = append(missing, w.lead)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	found := ln.l.cache.get(ctx, missing)
+	rest := missing[:0:0]
+	for _, lead := range missing {
+		if _, ok := found[lead]; !ok {
+			rest = append(rest, lead)
+		}
+	}
+	logged, err := ln.l.readLast(ctx, rest)
+	if err != nil {
+		return err
+	}
+	for _, w := range works {
+		if w.ent != nil {
+			continue
+		}
+		if c, ok := found[w.lead]; ok {
+			w.ent = ln.l.newEntry(c.seq, c.rec)
+			continue
+		}
+		w.ent = logged[w.lead]
+	}
+	return nil
+}
+
+// readLast reads the current records of leads from the log. Every lead asked
+// for is in the answer; one without a record has sequence 0.
+func (l *Ledger[S]) readLast(ctx context.Context, leads []string) (map[string]*entry[S], error) {
+	entries := make(map[string]*entry[S], len(leads))
+	for len(leads) > 0 {
+		n := min(len(leads), multiGet)
+		if err := l.readSome(ctx, leads[:n], entries); err != nil {
+			return nil, err
+		}
+		leads = leads[n:]
+	}
+	return entries, nil
+}
+
+func (l *Ledger[S]) readSome(ctx context.Context, leads []string, entries map[string]*entry[S]) error {
+	subjects := make([]string, len(leads))
+	for i, lead := range leads {
+		subjects[i] = bus.Subject(l.o.Stream, lead, bus.KindState)
+		entries[lead] = l.newEntry(0, nil)
+		entries[lead].sure = true
+	}
+	msgs, err := jetstreamext.GetLastMsgsFor(ctx, l.d.Bus.JS, l.o.Stream, subjects)
+	if err != nil {
+		return fmt.Errorf("read states of %s: %w", l.o.Stream, bus.Classify(err))
+	}
+	for raw, err := range msgs {
+		if errors.Is(err, jetstreamext.ErrNoMessages) || errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read states of %s: %w", l.o.Stream, bus.Classify(err))
+		}
+		rec, err := decodeRecord(raw.Data)
+		if err != nil {
+			return fmt.Errorf("read %s/%d: %w", l.o.Stream, raw.Sequence, err)
+		}
+		lead, _, _, _ := bus.Split(raw.Subject)
+		e := entries[lead]
+		if e == nil {
+			return fmt.Errorf("read %s/%d: subject %s was not asked for", l.o.Stream, raw.Sequence, raw.Subject)
+		}
+		e.seq, e.rec = raw.Sequence, rec
+	}
+	return nil
+}
+
+func decodeRecord(raw []byte) (*ledgerv1.Record, error) {
+	rec := &ledgerv1.Record{}
+	if err := proto.Unmarshal(raw, rec); err != nil {
+		return nil, fmt.Errorf("decode record: %w", err)
+	}
+	return rec, nil
+}

@@ -1,0 +1,95 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+)
+
+// Get reads a lead's current state from the log; ErrNotFound when it has none.
+func (l *Ledger[S]) Get(ctx context.Context, lead string) (Entry[S], error) {
+	found, err := l.BatchGet(ctx, []string{lead}, true)
+	if err != nil {
+		return Entry[S]{}, err
+	}
+	e, ok := found[lead]
+	if !ok {
+		return Entry[S]{}, fmt.Errorf("%s has no lead %q: %w", l.o.Service, lead, ErrNotFound)
+	}
+	return e, nil
+}
+
+// BatchGet reads the current states of leads; one without a state is not in
+// the answer. fresh reads the log itself. Without it Redis answers what it has,
+// which may be a moment old.
+func (l *Ledger[S]) BatchGet(ctx context.Context, leads []string, fresh bool) (map[string]Entry[S], error) {
+	out := make(map[string]Entry[S], len(leads))
+	rest := leads
+	if !fresh {
+		rest = nil
+		found := l.cache.get(ctx, leads)
+		for _, lead := range leads {
+			c, ok := found[lead]
+			if !ok {
+				rest = append(rest, lead)
+				continue
+			}
+			e, err := l.public(lead, l.newEntry(c.seq, c.rec))
+			if err != nil {
+				return nil, err
+			}
+			out[lead] = e
+		}
+	}
+	last, err := l.readLast(ctx, rest)
+	if err != nil {
+		return nil, err
+	}
+	for lead, e := range last {
+		if e.rec == nil {
+			continue
+		}
+		if out[lead], err = l.public(lead, e); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// History reads all records of a lead that are kept, oldest first; ErrNotFound
+// when there are none.
+func (l *Ledger[S]) History(ctx context.Context, lead string) ([]Entry[S], error) {
+	s, err := l.d.Bus.JS.Stream(ctx, l.o.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", l.o.Stream, bus.Classify(err))
+	}
+	subject := bus.Subject(l.o.Stream, lead, bus.KindState)
+	var all []Entry[S]
+	for next := uint64(1); ; {
+		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read history of %s: %w", subject, bus.Classify(err))
+		}
+		rec, err := decodeRecord(raw.Data)
+		if err != nil {
+			return nil, fmt.Errorf("read %s/%d: %w", l.o.Stream, raw.Sequence, err)
+		}
+		e, err := l.public(lead, l.newEntry(raw.Sequence, rec))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+		next = raw.Sequence + 1
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no history of lead %q: %w", l.o.Service, lead, ErrNotFound)
+	}
+	return all, nil
+}
