@@ -28,13 +28,14 @@ type Funnel struct {
 
 // lead is what the funnel knows of one lead.
 type lead struct {
-	captured   bool
-	capturedAt uint64 // sequence of the capturing record in LEADS
-	stage      leadv1.Stage
-	open       int  // enrollments under way
-	withSales  bool // a rep owns it
-	wake       [wakes]time.Time
-	changed    time.Time
+	seen      bool   // ingest has a record of it
+	arrivedAt uint64 // sequence in LEADS of the record that said who it is; 0 while nobody knows
+	merged    bool   // turned out to be another lead
+	stage     leadv1.Stage
+	open      int  // enrollments under way
+	withSales bool // a rep owns it
+	wake      [wakes]time.Time
+	changed   time.Time
 	// qualifiedBy are the LEADS sequences that caused the first qualification.
 	qualifiedBy []uint64
 	// What ever happened to it.
@@ -117,9 +118,18 @@ func (f *Funnel) fold(l *lead, r Record, rec *ledgerv1.Record) error {
 }
 
 func (f *Funnel) leadRecord(l *lead, seq uint64, rec *ledgerv1.Record) error {
+	s := &ingestv1.State{}
+	if err := proto.Unmarshal(rec.GetState(), s); err != nil {
+		return err
+	}
+	l.seen = true
+	p := s.GetLead().GetProfile()
+	if l.arrivedAt == 0 && (p.GetEmail() != "" || p.GetPhone() != "") {
+		l.arrivedAt = seq
+	}
 	return each(rec, func(e *ingestv1.Event) {
-		if e.GetCaptured() != nil && !l.captured {
-			l.captured, l.capturedAt = true, seq
+		if m := e.GetMerged(); m != nil {
+			f.lead(m.GetFromLeadId()).merged = true
 		}
 	})
 }

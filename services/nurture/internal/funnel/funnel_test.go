@@ -63,9 +63,19 @@ func encode(m proto.Message) []byte {
 }
 
 func (w *writer) capture(lead string) {
+	profile := &leadv1.Profile{Email: lead + "@acme.example"}
+	w.write(bus.Leads, lead, change{state: &ingestv1.State{Lead: &leadv1.Lead{Profile: profile}}})
+}
+
+func (w *writer) visit(lead string) {
+	w.write(bus.Leads, lead, change{state: &ingestv1.State{Lead: &leadv1.Lead{}}})
+}
+
+func (w *writer) merge(lead, from string) {
+	profile := &leadv1.Profile{Email: lead + "@acme.example"}
 	w.write(bus.Leads, lead, change{
-		state:  &ingestv1.State{},
-		events: []proto.Message{&ingestv1.Event{Fact: &ingestv1.Event_Captured{Captured: &ingestv1.Captured{}}}},
+		state:  &ingestv1.State{Lead: &leadv1.Lead{Profile: profile}},
+		events: []proto.Message{&ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{FromLeadId: from}}}},
 	})
 }
 
@@ -108,16 +118,22 @@ const (
 	ended  = campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_COMPLETED
 )
 
-// story is one lead ready at arrival and sold, one nurtured, one given back, one
-// nobody looks after and one that scoring has not seen.
+// story is one lead that looked around and then was ready at arrival and sold,
+// one nurtured, one given back, one nobody looks after and one that scoring has
+// not seen; and two visitors, one of whom turned out to be the nurtured lead.
 func story() *writer {
 	w := newWriter()
+	w.visit("ready")
 	w.capture("ready")
-	w.stage("ready", leadv1.Stage_STAGE_QUALIFIED, 1)
+	w.stage("ready", leadv1.Stage_STAGE_QUALIFIED, 2)
+	w.visit("visitor")
+	w.capture("twin")
+	w.stage("twin", leadv1.Stage_STAGE_NURTURING, 0)
 	w.sales("ready", handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED, &handoffv1.Event{Fact: &handoffv1.Event_Assigned{Assigned: &handoffv1.Assigned{}}})
 	w.sales("ready", handoffv1.HandoffStatus_HANDOFF_STATUS_WON)
 	w.stage("ready", leadv1.Stage_STAGE_WON, 0)
 	w.capture("cold")
+	w.merge("cold", "twin")
 	w.stage("cold", leadv1.Stage_STAGE_NURTURING, 0)
 	w.enroll("cold", active, &campaignv1.Touch{Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT},
 		&campaignv1.Touch{Status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, Reason: "suppressed"},
@@ -141,7 +157,7 @@ func story() *writer {
 
 func want() Snapshot {
 	return Snapshot{
-		Captured: 5, Stages: map[leadv1.Stage]int{leadv1.Stage_STAGE_WON: 1, leadv1.Stage_STAGE_NURTURING: 3},
+		Captured: 5, Anonymous: 1, Stages: map[leadv1.Stage]int{leadv1.Stage_STAGE_WON: 1, leadv1.Stage_STAGE_NURTURING: 3},
 		AtArrival: 1, HandedOff: 2, Recycled: 1, Orphans: 1, Unaccounted: 1,
 		Tally: Tally{Sent: 1, Suppressed: 1, Skipped: 1},
 	}

@@ -9,10 +9,11 @@ import (
 
 // Snapshot is the funnel at one moment.
 type Snapshot struct {
-	// Captured are the leads there are; Stages counts them by stage.
-	Captured int
-	Stages   map[leadv1.Stage]int
-	// AtArrival were qualified by the very record that captured them; HandedOff,
+	// Captured are the leads there are; Stages counts them by stage. Anonymous
+	// are visitors who have not said who they are, and no leads yet.
+	Captured, Anonymous int
+	Stages              map[leadv1.Stage]int
+	// AtArrival were qualified by the very record that said who they are; HandedOff,
 	// Accepted and Recycled were ever assigned to a rep, accepted, and given back.
 	AtArrival, HandedOff, Accepted, Recycled int
 	Tally
@@ -44,8 +45,11 @@ var closing = [...]leadv1.Stage{
 func (f *Funnel) Snapshot(now time.Time) Snapshot {
 	s := Snapshot{Stages: map[leadv1.Stage]int{}, Tally: f.tally}
 	for _, l := range f.leads {
-		if l.captured {
+		switch {
+		case l.captured():
 			s.count(l, now)
+		case l.seen && !l.merged:
+			s.Anonymous++
 		}
 	}
 	return s
@@ -61,7 +65,7 @@ func (s *Snapshot) count(l *lead, now time.Time) {
 	for _, c := range []struct {
 		yes bool
 		n   *int
-	}{{slices.Contains(l.qualifiedBy, l.capturedAt), &s.AtArrival}, {l.handedOff, &s.HandedOff}, {l.accepted, &s.Accepted}, {l.recycled, &s.Recycled}} {
+	}{{slices.Contains(l.qualifiedBy, l.arrivedAt), &s.AtArrival}, {l.handedOff, &s.HandedOff}, {l.accepted, &s.Accepted}, {l.recycled, &s.Recycled}} {
 		if c.yes {
 			*c.n++
 		}
@@ -75,6 +79,9 @@ func (s *Snapshot) count(l *lead, now time.Time) {
 		}
 	}
 }
+
+// captured: somebody who can be reached, and who did not turn out to be another.
+func (l *lead) captured() bool { return l.arrivedAt > 0 && !l.merged }
 
 func (l *lead) orphan(now time.Time) bool {
 	if l.open > 0 || l.withSales || slices.Contains(closing[:], l.stage) || now.Sub(l.changed) < settle {
@@ -113,7 +120,7 @@ func (f *Funnel) Lost(n int) []string {
 func (f *Funnel) list(n int, want func(*lead) bool) []string {
 	var ids []string
 	for id, l := range f.leads {
-		if l.captured && want(l) {
+		if l.captured() && want(l) {
 			ids = append(ids, id)
 		}
 	}
