@@ -1234,7 +1234,10 @@ type State struct {
 	// Number of enrollments ever, for ids.
 	Enrolled uint64 `protobuf:"varint,7,opt,name=enrolled,proto3" json:"enrolled,omitempty"`
 	// Number of touches ever, for ids.
-	Touched       uint64 `protobuf:"varint,8,opt,name=touched,proto3" json:"touched,omitempty"`
+	Touched uint64 `protobuf:"varint,8,opt,name=touched,proto3" json:"touched,omitempty"`
+	// When the stage began. Scoring and handoff both tell the stage, in streams
+	// of their own: the later one is true.
+	StageAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=stage_at,json=stageAt,proto3" json:"stage_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1323,6 +1326,13 @@ func (x *State) GetTouched() uint64 {
 		return x.Touched
 	}
 	return 0
+}
+
+func (x *State) GetStageAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StageAt
+	}
+	return nil
 }
 
 // Event is one fact in a campaign record.
@@ -1782,10 +1792,13 @@ func (x *GoalMet) GetProgram() string {
 // Claim is what a sender writes (compare-and-set on "does not exist") before
 // it attempts a touch: whoever holds it is the only one who may send.
 type Claim struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TouchId       string                 `protobuf:"bytes,1,opt,name=touch_id,json=touchId,proto3" json:"touch_id,omitempty"`
-	Sender        string                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TouchId string                 `protobuf:"bytes,1,opt,name=touch_id,json=touchId,proto3" json:"touch_id,omitempty"`
+	Sender  string                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
+	At      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Which plan of the touch this is for: the sequence of the record that
+	// planned it. A deferred outcome of the same plan gives the claim back.
+	Plan          uint64 `protobuf:"varint,4,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1839,6 +1852,13 @@ func (x *Claim) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+func (x *Claim) GetPlan() uint64 {
+	if x != nil {
+		return x.Plan
+	}
+	return 0
 }
 
 // Outcome is what became of one attempt; input of the journey fold.
@@ -2014,7 +2034,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x127\n" +
 	"\topened_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x129\n" +
 	"\n" +
-	"clicked_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tclickedAt\"\xda\x02\n" +
+	"clicked_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tclickedAt\"\x91\x03\n" +
 	"\x05State\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12A\n" +
 	"\venrollments\x18\x02 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\x124\n" +
@@ -2023,7 +2043,8 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x04view\x18\x05 \x01(\v2\x15.nurture.lead.v1.ViewR\x04view\x120\n" +
 	"\x05sends\x18\x06 \x03(\v2\x1a.google.protobuf.TimestampR\x05sends\x12\x1a\n" +
 	"\benrolled\x18\a \x01(\x04R\benrolled\x12\x18\n" +
-	"\atouched\x18\b \x01(\x04R\atouched\"\xd6\x03\n" +
+	"\atouched\x18\b \x01(\x04R\atouched\x125\n" +
+	"\bstage_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astageAt\"\xd6\x03\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12;\n" +
@@ -2053,11 +2074,12 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"enrollment\"H\n" +
 	"\aGoalMet\x12#\n" +
 	"\renrollment_id\x18\x01 \x01(\tR\fenrollmentId\x12\x18\n" +
-	"\aprogram\x18\x02 \x01(\tR\aprogram\"f\n" +
+	"\aprogram\x18\x02 \x01(\tR\aprogram\"z\n" +
 	"\x05Claim\x12\x19\n" +
 	"\btouch_id\x18\x01 \x01(\tR\atouchId\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xf8\x01\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04plan\x18\x04 \x01(\x04R\x04plan\"\xf8\x01\n" +
 	"\aOutcome\x12\x19\n" +
 	"\btouch_id\x18\x01 \x01(\tR\atouchId\x128\n" +
 	"\x06status\x18\x02 \x01(\x0e2 .nurture.campaign.v1.TouchStatusR\x06status\x12\x16\n" +
@@ -2163,40 +2185,41 @@ var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	31, // 22: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
 	32, // 23: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
 	30, // 24: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
-	30, // 25: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	22, // 26: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
-	23, // 27: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
-	24, // 28: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
-	25, // 29: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
-	26, // 30: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
-	27, // 31: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
-	18, // 32: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	19, // 33: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
-	19, // 34: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
-	18, // 35: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	30, // 36: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
-	1,  // 37: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
-	30, // 38: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	30, // 39: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
-	2,  // 40: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
-	5,  // 41: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
-	7,  // 42: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
-	10, // 43: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
-	12, // 44: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
-	14, // 45: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
-	16, // 46: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
-	3,  // 47: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
-	6,  // 48: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
-	8,  // 49: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
-	11, // 50: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
-	13, // 51: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
-	15, // 52: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
-	17, // 53: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
-	47, // [47:54] is the sub-list for method output_type
-	40, // [40:47] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	30, // 25: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
+	30, // 26: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	22, // 27: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
+	23, // 28: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
+	24, // 29: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
+	25, // 30: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
+	26, // 31: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
+	27, // 32: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
+	18, // 33: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	19, // 34: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
+	19, // 35: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
+	18, // 36: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	30, // 37: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
+	1,  // 38: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
+	30, // 39: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	30, // 40: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
+	2,  // 41: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
+	5,  // 42: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
+	7,  // 43: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
+	10, // 44: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
+	12, // 45: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
+	14, // 46: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
+	16, // 47: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
+	3,  // 48: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
+	6,  // 49: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
+	8,  // 50: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
+	11, // 51: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
+	13, // 52: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
+	15, // 53: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
+	17, // 54: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
+	48, // [48:55] is the sub-list for method output_type
+	41, // [41:48] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_nurture_campaign_v1_campaign_proto_init() }
