@@ -50,6 +50,18 @@ targets() {
   return "$bad"
 }
 
+# proofs: every test that a document names as a proof exists.
+proofs() {
+  local file name bad=0
+  while IFS=: read -r file name; do
+    if ! tracked '*_test.go' '*/ledgertest/*.go' | xargs grep -qE "^func $name\\("; then
+      echo "$file: names $name, but there is no such test"
+      bad=1
+    fi
+  done < <(tracked '*.md' | xargs grep -oHE '\bTest[A-Z][A-Za-z0-9_]*' | sort -u)
+  return "$bad"
+}
+
 # sizes: no hand-written source file is longer than 500 lines.
 sizes() {
   local file lines bad=0
@@ -93,7 +105,7 @@ versions() {
 }
 
 failed=0
-for check in links targets sizes markers versions; do
+for check in links targets proofs sizes markers versions; do
   if ! "$check"; then
     echo "check: $check failed" >&2
     failed=$((failed + 1))
