@@ -6,7 +6,7 @@
 // Handler. Traces, and copies of metrics and logs, are exported when the
 // standard OpenTelemetry variables ask for it:
 //
-//	OTEL_EXPORTER_OTLP_ENDPOINT   turns all three on, e.g. http://localhost:4317
+//	OTEL_EXPORTER_OTLP_ENDPOINT   turns all three on, e.g. http://localhost:4318
 //	OTEL_TRACES_EXPORTER          otlp, console or none (default none without an endpoint)
 //	OTEL_METRICS_EXPORTER         the same, beside /metrics which is always there
 //	OTEL_LOGS_EXPORTER            the same, beside standard output
