@@ -1,0 +1,63 @@
+package box
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Keys are the development keys of one data directory, made on the first run.
+// A production deployment brings its own.
+type Keys struct {
+	// Links signs tracking links, Identity hashes e-mail addresses and ids: 32
+	// random bytes each, in base64.
+	Links    string `json:"links"`
+	Identity string `json:"identity"`
+	// Webhook signs handoffs: "whsec_" and base64 of 32 random bytes.
+	Webhook string `json:"webhook"`
+}
+
+// keysFile is where the keys lie in the data directory.
+const keysFile = "dev-keys.json"
+
+// loadKeys reads the keys of a data directory or makes them. They are part of
+// the data: with other keys, links in sent mails break and known people are
+// strangers again.
+func loadKeys(dir string) (Keys, error) {
+	path := filepath.Join(dir, keysFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeKeys(path)
+	}
+	if err != nil {
+		return Keys{}, fmt.Errorf("read development keys: %w", err)
+	}
+	var k Keys
+	if err := json.Unmarshal(raw, &k); err != nil {
+		return Keys{}, fmt.Errorf("read development keys %s: %w", path, err)
+	}
+	return k, nil
+}
+
+func makeKeys(path string) (Keys, error) {
+	k := Keys{Links: random(), Identity: random(), Webhook: "whsec_" + random()}
+	raw, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return Keys{}, fmt.Errorf("encode development keys: %w", err)
+	}
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		return Keys{}, fmt.Errorf("keep development keys: %w", err)
+	}
+	return k, nil
+}
+
+func random() string {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // never fails: the runtime ends the process instead
+	return base64.StdEncoding.EncodeToString(raw)
+}
