@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -91,9 +92,10 @@ func (f *feed) run(ctx context.Context, cons jetstream.Consumer, out chan<- *ite
 		}
 		if err != nil {
 			f.log.Warn("read input stream", "stream", f.name, "error", err)
-			if errors.Is(err, jetstream.ErrConsumerDeleted) {
+			if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, nats.ErrConnectionClosed) {
 				return fmt.Errorf("read %s on %s: %w", f.durable, f.name, err)
 			}
+			sleep(ctx, 100*time.Millisecond)
 			continue
 		}
 		it, err := f.take(ctx, msg, park)

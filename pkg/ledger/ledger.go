@@ -106,6 +106,14 @@ func orDefault(v, def int) int {
 // returns an error only if it could not begin or a consumer was deleted.
 func (l *Ledger[S]) Run(ctx context.Context) error {
 	defer close(l.stopped)
+	err := l.run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (l *Ledger[S]) run(ctx context.Context) error {
 	own, err := l.created(ctx, l.o.Stream)
 	if err != nil {
 		return err
@@ -120,7 +128,7 @@ func (l *Ledger[S]) Run(ctx context.Context) error {
 		opened, err := l.openFeeds(run, ln)
 		if err != nil {
 			stop()
-			return err
+			return errors.Join(err, feeds.Wait(), lanes.Wait())
 		}
 		for _, o := range opened {
 			feeds.Go(func() error {
