@@ -1,0 +1,236 @@
+package journey
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	"github.com/nurturehq/nurture/services/campaign/internal/program"
+)
+
+// Types of activities that concern touches.
+const (
+	typeOpened  = "email_opened"
+	typeClicked = "email_clicked"
+)
+
+// channelEmail is the only channel so far.
+const channelEmail = "email"
+
+// minDefer keeps a gate that asks for the past from going round.
+const minDefer = time.Second
+
+// tryEmail goes on when the touch of this step is settled.
+func (t *Turn) tryEmail(e *campaignv1.Enrollment, s program.Step) (next, why string, moves bool) {
+	touch := t.touch(e.TouchId)
+	if touch == nil || open(touch) {
+		return "", "", false
+	}
+	return s.Next, settledWhy(touch), true
+}
+
+func settledWhy(touch *campaignv1.Touch) string {
+	switch touch.Status {
+	case campaignv1.TouchStatus_TOUCH_STATUS_SENT:
+		return "sent"
+	case campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS:
+		return "ambiguous"
+	case campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED:
+		return "skipped:" + touch.Reason
+	default:
+		return "failed:" + touch.Reason
+	}
+}
+
+// plan intends the next touch. A lead has at most one touch on its way at any
+// time, so that the frequency cap sees every send and priority decides who goes first.
+func (t *Turn) plan() {
+	if t.onItsWay() {
+		return
+	}
+	for _, e := range t.active() {
+		p := t.book.Version(e.Version)
+		step, _ := p.Step(e.Step)
+		if step.Kind != program.Email {
+			continue
+		}
+		if e.TouchId != "" && !t.isDue(e) {
+			continue
+		}
+		t.planTouch(e, step)
+		return
+	}
+}
+
+func (t *Turn) onItsWay() bool {
+	for _, touch := range t.s.Touches {
+		if touch.Status != campaignv1.TouchStatus_TOUCH_STATUS_PLANNED {
+			continue
+		}
+		if e := t.enrollment(touch.EnrollmentId); active(e) || t.now.Before(touch.PlannedAt.AsTime().Add(Watchdog)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Turn) planTouch(e *campaignv1.Enrollment, s program.Step) {
+	touch := t.touch(e.TouchId)
+	if touch == nil {
+		t.s.Touched++
+		touch = &campaignv1.Touch{
+			Id: fmt.Sprintf("%s-t%d", t.s.LeadId, t.s.Touched), EnrollmentId: e.Id, Program: e.Program, Version: e.Version,
+			Step: s.ID, Template: s.Template, Channel: channelEmail, PlannedAt: timestamppb.New(t.now),
+		}
+		t.s.Touches = append(t.s.Touches, touch)
+		e.TouchId = touch.Id
+	}
+	touch.Status, touch.Reason = campaignv1.TouchStatus_TOUCH_STATUS_PLANNED, "planned"
+	e.DueAt = timestamppb.New(t.now.Add(Watchdog))
+	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: cloned(touch)}}})
+}
+
+// replan gives touches that never got an outcome to the sender once more.
+func (t *Turn) replan() {
+	for _, e := range t.active() {
+		touch := t.touch(e.TouchId)
+		if touch.GetStatus() != campaignv1.TouchStatus_TOUCH_STATUS_PLANNED || !t.isDue(e) {
+			continue
+		}
+		e.DueAt = timestamppb.New(t.now.Add(Watchdog))
+		t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: cloned(touch)}}})
+	}
+}
+
+// Settled takes the outcome of an attempt.
+func (t *Turn) Settled(o *campaignv1.Outcome) {
+	touch := t.touch(o.GetTouchId())
+	switch {
+	case touch == nil:
+		t.reason = UnknownTouch
+		return
+	case !open(touch), touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED && o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED:
+		t.reason = AlreadySettled
+		return
+	}
+	e := t.enrollment(touch.EnrollmentId)
+	if o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED {
+		t.hold(e, touch, o)
+	} else {
+		t.close(touch, o)
+	}
+	t.run()
+}
+
+func (t *Turn) hold(e *campaignv1.Enrollment, touch *campaignv1.Touch, o *campaignv1.Outcome) {
+	if !active(e) {
+		t.settle(touch, campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, "enrollment_ended")
+		return
+	}
+	t.settle(touch, campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, o.Reason)
+	e.DueAt = timestamppb.New(later(o.GetRetryAt().AsTime(), t.now.Add(minDefer)))
+	if e.DeferSince == nil {
+		e.DeferSince = timestamppb.New(t.now)
+	}
+}
+
+// close settles a touch for good. What may have gone out counts for the cap.
+func (t *Turn) close(touch *campaignv1.Touch, o *campaignv1.Outcome) {
+	if counts(o.Status) {
+		t.s.Sends = append(t.s.Sends, timestamppb.New(t.now))
+	}
+	t.settle(touch, o.Status, o.Reason)
+}
+
+func counts(s campaignv1.TouchStatus) bool {
+	return s == campaignv1.TouchStatus_TOUCH_STATUS_SENT || s == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS
+}
+
+func (t *Turn) settle(touch *campaignv1.Touch, status campaignv1.TouchStatus, reason string) {
+	touch.Status, touch.Reason, touch.SettledAt = status, reason, timestamppb.New(t.now)
+	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchSettled{TouchSettled: &campaignv1.TouchSettled{Touch: cloned(touch)}}})
+}
+
+// Resolve settles an ambiguous touch by what a person found out. The error is
+// ErrUnknownTouch or ErrNotAmbiguous. The journey went on long ago: only the
+// record of the touch changes.
+func (t *Turn) Resolve(id string, status campaignv1.TouchStatus) error {
+	touch := t.touch(id)
+	if touch == nil {
+		return fmt.Errorf("%w: %q", ErrUnknownTouch, id)
+	}
+	if touch.Status != campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS {
+		return fmt.Errorf("%w: it is %s", ErrNotAmbiguous, touch.Status)
+	}
+	if status == campaignv1.TouchStatus_TOUCH_STATUS_FAILED {
+		t.forgetSend(touch.SettledAt.AsTime())
+	}
+	t.settle(touch, status, "resolved")
+	return nil
+}
+
+func (t *Turn) forgetSend(at time.Time) {
+	for i, sent := range t.s.Sends {
+		if sent.AsTime().Equal(at) {
+			t.s.Sends = append(t.s.Sends[:i:i], t.s.Sends[i+1:]...)
+			return
+		}
+	}
+}
+
+// mark notes opens and clicks on their touch.
+func (t *Turn) mark(a *leadv1.Activity) {
+	touch := t.touch(a.GetProperties()["touch_id"])
+	if touch == nil {
+		return
+	}
+	at := timestamppb.New(t.now)
+	switch {
+	case a.GetType() == typeOpened && touch.OpenedAt == nil:
+		touch.OpenedAt = at
+		t.change(Told)
+	case a.GetType() == typeClicked && touch.ClickedAt == nil:
+		touch.ClickedAt = at
+		t.change(Told)
+	}
+}
+
+// open reports whether a touch has no final outcome yet.
+func open(touch *campaignv1.Touch) bool {
+	return touch.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_PLANNED || touch.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED
+}
+
+func (t *Turn) touch(id string) *campaignv1.Touch {
+	if id == "" {
+		return nil
+	}
+	for i := len(t.s.Touches) - 1; i >= 0; i-- {
+		if t.s.Touches[i].Id == id {
+			return t.s.Touches[i]
+		}
+	}
+	return nil
+}
+
+func (t *Turn) latestTouch(e *campaignv1.Enrollment) *campaignv1.Touch {
+	for i := len(t.s.Touches) - 1; i >= 0; i-- {
+		if t.s.Touches[i].EnrollmentId == e.Id {
+			return t.s.Touches[i]
+		}
+	}
+	return nil
+}
+
+func (t *Turn) enrollment(id string) *campaignv1.Enrollment {
+	for i := len(t.s.Enrollments) - 1; i >= 0; i-- {
+		if t.s.Enrollments[i].Id == id {
+			return t.s.Enrollments[i]
+		}
+	}
+	return nil
+}
+
+func noActivity() *leadv1.Activity { return &leadv1.Activity{} }
