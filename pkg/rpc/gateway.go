@@ -113,7 +113,12 @@ func (s *server) gateway(ctx context.Context) (http.Handler, error) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		rest.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), routeKey{}, r)))
 	})
-	return http.NewCrossOriginProtection().Handler(limited), nil
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, r, Problem{Status: http.StatusForbidden,
+			Detail: "a browser may send changes from pages of this origin only"})
+	}))
+	return sameOrigin.Handler(limited), nil
 }
 
 // routeKey finds the request whose Pattern becomes the name of the span.
@@ -123,7 +128,7 @@ func noteRoute(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 		outer, _ := r.Context().Value(routeKey{}).(*http.Request)
 		if path, ok := runtime.HTTPPattern(r.Context()); ok && outer != nil {
-			outer.Pattern = r.Method + " " + path.String()
+			outer.Pattern = r.Method + " " + strings.ReplaceAll(path.String(), "=*}", "}")
 		}
 		next(w, r, params)
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -27,6 +26,8 @@ const DrainTimeout = 10 * time.Second
 
 // readyTimeout bounds one look at ServeOptions.Ready.
 const readyTimeout = 2 * time.Second
+
+var errDraining = errors.New("shutting down")
 
 // ServeOptions say what is served and where. GRPC, HTTP, Log and Register are
 // required.
@@ -51,6 +52,10 @@ type ServeOptions struct {
 // for at most DrainTimeout and answers nil. It answers an error when the
 // options are wrong or a listener breaks.
 func Serve(ctx context.Context, opts ServeOptions) error {
+	return serve(ctx, opts, DrainTimeout)
+}
+
+func serve(ctx context.Context, opts ServeOptions, patience time.Duration) error {
 	s, err := newServer(opts)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -63,10 +68,10 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	failed := s.start()
 	select {
 	case <-ctx.Done():
-		s.drain()
+		s.drain(patience)
 		return nil
 	case err := <-failed:
-		s.drain()
+		s.drain(patience)
 		return fmt.Errorf("serve: %w", err)
 	}
 }
@@ -75,14 +80,15 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 // and the services a gRPC server in memory, which needs no credentials and has
 // the same interceptors.
 type server struct {
-	opts     ServeOptions
-	grpc     *grpc.Server
-	inner    *grpc.Server
-	pipe     *bufconn.Listener
-	conn     *grpc.ClientConn
-	http     *http.Server
-	health   *health.Server
-	draining atomic.Bool
+	opts   ServeOptions
+	grpc   *grpc.Server
+	inner  *grpc.Server
+	pipe   *bufconn.Listener
+	conn   *grpc.ClientConn
+	http   *http.Server
+	health *health.Server
+	// gone is closed when draining begins.
+	gone chan struct{}
 }
 
 func newServer(opts ServeOptions) (*server, error) {
@@ -93,7 +99,7 @@ func newServer(opts ServeOptions) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gRPC on %s: %w", opts.GRPC.Addr(), err)
 	}
-	s := &server{opts: opts, health: health.NewServer(), pipe: bufconn.Listen(256 << 10)}
+	s := &server{opts: opts, health: health.NewServer(), gone: make(chan struct{}), pipe: bufconn.Listen(256 << 10)}
 	s.grpc = s.newGRPC(grpc.Creds(creds))
 	s.inner = s.newGRPC()
 	if s.conn, err = dialPipe(s.pipe); err != nil {
@@ -125,7 +131,7 @@ func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
 		}),
 	)...)
 	s.opts.Register(srv)
-	healthv1.RegisterHealthServer(srv, &probe{Server: s.health, ready: s.ready})
+	healthv1.RegisterHealthServer(srv, &probe{Server: s.health, ready: s.ready, gone: s.gone})
 	reflection.Register(srv)
 	return srv
 }
@@ -159,8 +165,10 @@ func (s *server) start() <-chan error {
 
 // ready says why the service cannot take work now.
 func (s *server) ready(ctx context.Context) error {
-	if s.draining.Load() {
-		return errors.New("shutting down")
+	select {
+	case <-s.gone:
+		return errDraining
+	default:
 	}
 	if s.opts.Ready == nil {
 		return nil

@@ -117,7 +117,10 @@ func passedOn(s *status.Status) *status.Status {
 		codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
 		return status.New(codes.Internal, hidden)
 	default:
-		return s
+		if DelayOf(s) > 0 {
+			return s
+		}
+		return withDetails(s, nil, 0)
 	}
 }
 
