@@ -1,0 +1,108 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	stdhtml "html"
+	"io"
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/nurturehq/nurture/services/campaign/internal/link"
+)
+
+// trackHTML leads every link through us. Links that begin with keep stay as they
+// are, mailto, tel and anchors too; a link to anything else that no browser
+// should follow loses its target.
+func trackHTML(text, keep string, track func(string) string) (string, error) {
+	var out strings.Builder
+	out.Grow(len(text) + len(text)/2)
+	z := html.NewTokenizer(strings.NewReader(text))
+	for {
+		kind := z.Next()
+		if kind == html.ErrorToken {
+			if errors.Is(z.Err(), io.EOF) {
+				return out.String(), nil
+			}
+			return "", fmt.Errorf("read HTML part: %w", z.Err())
+		}
+		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
+			out.Write(z.Raw())
+			continue
+		}
+		raw := string(z.Raw())
+		if name, hasAttr := z.TagName(); !hasAttr || string(name) != "a" && string(name) != "area" {
+			out.WriteString(raw)
+			continue
+		}
+		out.WriteString(anchor(raw, z, keep, track))
+	}
+}
+
+// anchor writes a link's tag again with its target replaced.
+func anchor(raw string, z *html.Tokenizer, keep string, track func(string) string) string {
+	var b strings.Builder
+	b.WriteString(raw[:len(tagName(raw))+1])
+	for more := true; more; {
+		var key, val []byte
+		key, val, more = z.TagAttr()
+		value := string(val)
+		if string(key) == "href" {
+			value = target(value, keep, track)
+		}
+		fmt.Fprintf(&b, ` %s="%s"`, key, stdhtml.EscapeString(value))
+	}
+	if strings.HasSuffix(raw, "/>") {
+		b.WriteString("/")
+	}
+	return b.String() + ">"
+}
+
+func tagName(raw string) string {
+	name := strings.TrimPrefix(raw, "<")
+	if end := strings.IndexAny(name, " \t\r\n/>"); end >= 0 {
+		return name[:end]
+	}
+	return name
+}
+
+func target(url, keep string, track func(string) string) string {
+	url = strings.TrimSpace(url)
+	lower := strings.ToLower(url)
+	switch {
+	case strings.HasPrefix(url, keep), strings.HasPrefix(url, "#"), strings.HasPrefix(lower, "mailto:"), strings.HasPrefix(lower, "tel:"):
+		return url
+	case link.Followable(url):
+		return track(url)
+	default:
+		return "#"
+	}
+}
+
+// addPixel puts the open pixel at the end of the body.
+func addPixel(text, url string) string {
+	pixel := `<img src="` + stdhtml.EscapeString(url) + `" width="1" height="1" alt="" style="display:block;border:0">`
+	if at := strings.LastIndex(strings.ToLower(text), "</body>"); at >= 0 {
+		return text[:at] + pixel + text[at:]
+	}
+	return text + pixel
+}
+
+// webAddress is an address in running text, without the punctuation that ends
+// a sentence.
+var webAddress = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,;:!?)\]']`)
+
+// trackText leads every address in the text part through us.
+func trackText(text, keep string, track func(string) string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return webAddress.ReplaceAllStringFunc(text, func(url string) string {
+		if strings.HasPrefix(url, keep) || !link.Followable(url) {
+			return url
+		}
+		return track(url)
+	})
+}
