@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 )
 
@@ -84,6 +85,8 @@ var foreseen = [...]struct {
 	{ledger.ErrNotFound, codes.NotFound},
 	{ledger.ErrUnavailable, codes.Unavailable},
 	{ledger.ErrStopped, codes.Unavailable},
+	{bus.ErrUnavailable, codes.Unavailable},
+	{bus.ErrConflict, codes.Aborted},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/rpc"
 )
@@ -31,6 +32,8 @@ func TestEveryErrorHasOneStatus(t *testing.T) {
 		{"not found", fmt.Errorf("get lead: %w", ledger.ErrNotFound), codes.NotFound, "get lead: lead not found", 0},
 		{"log unavailable", fmt.Errorf("capture: %w", ledger.ErrUnavailable), codes.Unavailable, "capture: log unavailable", time.Second},
 		{"stopped", ledger.ErrStopped, codes.Unavailable, "ledger stopped", time.Second},
+		{"publish unavailable", bus.ErrUnavailable, codes.Unavailable, "log unavailable", time.Second},
+		{"somebody else was faster", bus.ErrConflict, codes.Aborted, "subject was written by somebody else", 0},
 		{"too late", fmt.Errorf("ask: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "ask: context deadline exceeded", 0},
 		{"gone", context.Canceled, codes.Canceled, "context canceled", 0},
 		{"marked", rpc.Mark(full, codes.FailedPrecondition), codes.FailedPrecondition, "no rep has capacity", 0},
