@@ -1,0 +1,233 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/claims"
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+)
+
+// How long things may take.
+const (
+	// acceptTimeout bounds one acceptance; the sender is told to try again.
+	acceptTimeout = 10 * time.Second
+	// repointTimeout bounds what is left to do when the event is recorded.
+	repointTimeout = 5 * time.Second
+	// busyFor is what a sender is told to wait when too much is in flight.
+	busyFor = time.Second
+)
+
+// errBusy: more events are in flight than this process works on at once.
+var errBusy = errors.New("too many events are in flight; send again in a moment")
+
+// accept is THE FLOW of every event, whatever way it came: whose is it, claim
+// what is new, record it, and give what changed hands to its new owner. It
+// answers after all is durable, one outcome per submission, in order.
+func (s *Service) accept(ctx context.Context, subs []person.Submission) []person.Outcome {
+	outcomes := make([]person.Outcome, len(subs))
+	if !s.inFlight.TryAcquire(int64(len(subs))) {
+		return s.count(subs, refuseAll(outcomes, rpc.RetryAfter(errBusy, codes.ResourceExhausted, busyFor)))
+	}
+	defer s.inFlight.Release(int64(len(subs)))
+	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
+	defer cancel()
+
+	answers, err := s.resolve(ctx, subs)
+	if err != nil {
+		return s.count(subs, refuseAll(outcomes, classify(err)))
+	}
+	s.recordAll(ctx, subs, answers, outcomes)
+	return s.count(subs, outcomes)
+}
+
+// resolve says whose each submission is. New identities are claimed when it
+// returns. A submission whose sender knows the lead is not asked about.
+func (s *Service) resolve(ctx context.Context, subs []person.Submission) ([]identity.Answer, error) {
+	asks := make([]identity.Ask, 0, len(subs))
+	for i := range subs {
+		if subs[i].Lead == "" {
+			asks = append(asks, s.ask(subs[i].Apply.GetCapture()))
+		}
+	}
+	if len(asks) == len(subs) {
+		return s.book.Resolve(ctx, asks)
+	}
+	var resolved []identity.Answer
+	if len(asks) > 0 {
+		var err error
+		if resolved, err = s.book.Resolve(ctx, asks); err != nil {
+			return nil, err
+		}
+	}
+	answers := make([]identity.Answer, len(subs))
+	for i := range subs {
+		if subs[i].Lead != "" {
+			answers[i] = identity.Answer{Lead: subs[i].Lead}
+			continue
+		}
+		answers[i], resolved = resolved[0], resolved[1:]
+	}
+	return answers, nil
+}
+
+func (s *Service) ask(c *ingestv1.CaptureLeadRequest) identity.Ask {
+	return identity.Ask{
+		Email:     s.hasher.Key(identity.Email, c.GetProfile().GetEmail()),
+		User:      s.hasher.Key(identity.User, c.GetUserId()),
+		Anonymous: s.hasher.Key(identity.Anonymous, c.GetAnonymousId()),
+		External:  s.hasher.ExternalKey(c.GetSource(), c.GetExternalId()),
+	}
+}
+
+// recordAll records the submissions: those of one lead in order, different
+// leads at once, so that they share commits.
+func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answers []identity.Answer, outcomes []person.Outcome) {
+	if len(subs) == 1 {
+		outcomes[0] = s.record(ctx, &subs[0], answers[0])
+		return
+	}
+	var wg sync.WaitGroup
+	for _, mine := range byLead(answers) {
+		wg.Go(func() {
+			for _, i := range mine {
+				outcomes[i] = s.record(ctx, &subs[i], answers[i])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// byLead groups the positions of answers by their lead, in order.
+func byLead(answers []identity.Answer) [][]int {
+	groups := make([][]int, 0, len(answers))
+	index := make(map[string]int, len(answers))
+	for i := range answers {
+		g, ok := index[answers[i].Lead]
+		if !ok {
+			g = len(groups)
+			index[answers[i].Lead] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}
+
+// record commits one submission to its lead. Only then do identities change
+// hands: after a crash in between the same event does it again.
+func (s *Service) record(ctx context.Context, sub *person.Submission, ans identity.Answer) person.Outcome {
+	if ans.Replayed {
+		done, err := s.recorded(ctx, ans.Lead, sub.ID)
+		if err != nil {
+			return person.Outcome{Err: classify(err)}
+		}
+		if done {
+			return person.Outcome{Lead: ans.Lead, Duplicate: true}
+		}
+	}
+	complete(sub, ans)
+	cmd, err := sub.Command()
+	if err != nil {
+		return person.Outcome{Err: err}
+	}
+	res, err := s.ledger.Update(ctx, ans.Lead, cmd)
+	if err != nil {
+		return person.Outcome{Err: classify(err)}
+	}
+	if len(ans.Repoint) > 0 {
+		if err := s.repoint(ctx, ans.Repoint); err != nil {
+			return person.Outcome{Err: classify(err)}
+		}
+	}
+	return person.Outcome{Lead: ans.Lead, Created: res.Reason == person.ReasonCaptured, Duplicate: res.Duplicate}
+}
+
+// complete adds to a submission what its identities told.
+func complete(sub *person.Submission, ans identity.Answer) {
+	if sub.Lead != "" {
+		sub.Apply.MustExist = true
+	}
+	if ans.UserForeign {
+		sub.Apply.Capture.UserId = ""
+	}
+	for _, m := range ans.Merged {
+		sub.Apply.Merged = append(sub.Apply.Merged, &ingestv1.Merged{FromLeadId: m.From, By: m.By.String() + "_id"})
+	}
+}
+
+// recorded reports whether a lead's records contain a submission. A claim alone
+// does not say so: the process may have died between the claim and the record.
+func (s *Service) recorded(ctx context.Context, lead, id string) (bool, error) {
+	history, err := s.ledger.History(ctx, lead)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the submission: %w", err)
+	}
+	for _, e := range slices.Backward(history) {
+		for _, c := range e.Record.GetCauses() {
+			if c.GetId() == id {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func (s *Service) repoint(ctx context.Context, moves []identity.Repoint) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), repointTimeout)
+	defer cancel()
+	return s.book.Repoint(ctx, moves)
+}
+
+// weigh reads what the book must know about leads before it gives something of
+// one to another.
+func (s *Service) weigh(ctx context.Context, leads []string) (map[string]identity.Held, error) {
+	entries, err := s.ledger.BatchGet(ctx, leads, false)
+	if err != nil {
+		return nil, fmt.Errorf("read leads: %w", err)
+	}
+	held := make(map[string]identity.Held, len(entries))
+	for lead, e := range entries {
+		held[lead] = identity.Held{
+			Exists: true,
+			Email:  len(e.State.GetEmails()) > 0,
+			User:   len(e.State.GetLead().GetUserIds()) > 0,
+		}
+	}
+	return held, nil
+}
+
+func refuseAll(outcomes []person.Outcome, err error) []person.Outcome {
+	for i := range outcomes {
+		outcomes[i].Err = err
+	}
+	return outcomes
+}
+
+// classify gives an error the meaning it has for the sender: what passes by
+// itself is unavailability, and everything may be sent again.
+func classify(err error) error {
+	switch {
+	case errors.Is(err, person.ErrUnknownLead):
+		return rpc.Mark(err, codes.NotFound)
+	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, claims.ErrContended),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ledger.ErrUnavailable):
+		return rpc.RetryAfter(fmt.Errorf("%w: %w", ledger.ErrUnavailable, err), codes.Unavailable, busyFor)
+	}
+	return err
+}

@@ -1,0 +1,171 @@
+// Package ingest answers: who is this, and what did they do? It takes events
+// over HTTP, gRPC and NATS, finds out whose they are, and records them.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/claims"
+	"github.com/nurturehq/nurture/services/ingest/internal/feed"
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	ingestrpc "github.com/nurturehq/nurture/services/ingest/internal/rpc"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+	"github.com/nurturehq/nurture/services/ingest/internal/web"
+)
+
+// recentIDs is how many ids of events a lead's state remembers: more than one
+// sender's buffer holds.
+const recentIDs = 128
+
+// Config are the settings of ingest.
+type Config struct {
+	Sources         string `yaml:"sources" help:"file that says who may send and how their forms are read"`
+	IdentityKey     string `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
+	IdentityKeyFile string `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
+	Lanes           int    `yaml:"lanes" help:"how many goroutines share the leads, 1 to 64"`
+	CacheLeads      int    `yaml:"cache_leads" help:"states each lane keeps in memory"`
+	CacheKeys       int    `yaml:"cache_keys" help:"identities kept in memory"`
+	MaxInFlight     int    `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
+}
+
+// DefaultConfig are the settings that need no thought.
+func DefaultConfig() Config {
+	return Config{
+		Sources:         "sources.yaml",
+		IdentityKeyFile: "data/identity.key",
+		Lanes:           1,
+		CacheLeads:      10_000,
+		CacheKeys:       100_000,
+		MaxInFlight:     20_000,
+	}
+}
+
+// Deps are what ingest works with. Redis may be nil.
+type Deps struct {
+	Bus        *bus.Bus
+	Redis      redis.UniversalClient
+	Log        *slog.Logger
+	Now        func() time.Time
+	HTTP, GRPC net.Listener
+}
+
+// Service is ingest.
+type Service struct {
+	cfg      Config
+	deps     Deps
+	sources  *source.Set
+	hasher   *identity.Hasher
+	ledger   *ledger.Ledger[*ingestv1.State]
+	book     *claims.Book
+	inFlight *semaphore.Weighted
+	metrics  *metrics
+}
+
+// New makes ingest ready to run. It reads the sources and the identity key.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if cfg.MaxInFlight < 1 || cfg.Lanes < 1 {
+		return nil, errors.New("configure ingest: max_in_flight and lanes must be at least 1")
+	}
+	raw, err := os.ReadFile(cfg.Sources)
+	if err != nil {
+		return nil, fmt.Errorf("read sources: %w (set sources to the path of your sources.yaml)", err)
+	}
+	sources, err := source.Parse(cfg.Sources, raw)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := identitySecret(cfg, deps.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, deps: deps, sources: sources, hasher: identity.NewHasher(secret),
+		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
+	}
+	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
+		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Fold,
+		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads,
+	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	s.book = claims.New(claims.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, CacheKeys: cfg.CacheKeys})
+	return s, nil
+}
+
+// Run serves until ctx ends: first nothing new is taken, then what is in flight
+// is finished, then the ledger stops.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.checkSecret(ctx); err != nil {
+		return err
+	}
+	lanes, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLanes()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.ledger.Run(lanes) }()
+
+	edge, edgeCtx := errgroup.WithContext(ctx)
+	edge.Go(func() error { return s.serve(edgeCtx) })
+	edge.Go(func() error { return s.listen(edgeCtx) })
+	done := make(chan error, 1)
+	go func() { done <- edge.Wait() }()
+
+	select {
+	case err := <-done:
+		stopLanes()
+		return errors.Join(err, <-stopped)
+	case err := <-stopped:
+		return fmt.Errorf("run ledger: %w", err)
+	}
+}
+
+// serve takes events over HTTP and gRPC.
+func (s *Service) serve(ctx context.Context) error {
+	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources})
+	return rpc.Serve(ctx, rpc.ServeOptions{
+		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
+		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },
+		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+			ingestv1.RegisterIngestServiceHandler,
+		},
+		Handler: web.New(web.Deps{
+			Accept: s.accept, Quarantine: s.quarantine, Sources: s.sources, Log: s.deps.Log, Now: s.deps.Now,
+		}),
+		Ready: s.ready,
+	})
+}
+
+// listen takes events that upstreams publish to NATS.
+func (s *Service) listen(ctx context.Context) error {
+	f := feed.New(feed.Deps{Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Log: s.deps.Log})
+	return f.Run(ctx)
+}
+
+// ready reports whether the log answers.
+func (s *Service) ready(ctx context.Context) error {
+	if _, err := s.deps.Bus.JS.Stream(ctx, bus.Leads); err != nil {
+		return fmt.Errorf("reach stream %s: %w", bus.Leads, err)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
+)
+
+// Sizes of requests to the log. Single publishes win up to about 64, one atomic
+// batch above; the server takes at most 1000 messages in a batch and 1024
+// subjects in a read.
+const (
+	maxPipelined = 64
+	maxBatch     = 1000
+	maxRead      = 1000
+)
+
+// claimLog reads and writes claims in the log.
+type claimLog struct {
+	bus *bus.Bus
+}
+
+// read adds the claims of the keys to into; keys nobody has are left out.
+func (l claimLog) read(ctx context.Context, keys []identity.Key, into map[identity.Key]identity.Entry) error {
+	for len(keys) > 0 {
+		n := min(len(keys), maxRead)
+		if err := l.readPart(ctx, keys[:n], into); err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
+
+func (l claimLog) readPart(ctx context.Context, keys []identity.Key, into map[identity.Key]identity.Entry) error {
+	subjects := make([]string, len(keys))
+	bySubject := make(map[string]identity.Key, len(keys))
+	for i, k := range keys {
+		subjects[i] = k.Subject()
+		bySubject[subjects[i]] = k
+	}
+	msgs, err := jetstreamext.GetLastMsgsFor(ctx, l.bus.JS, bus.Leads, subjects)
+	if err != nil {
+		return fmt.Errorf("read identities: %w", bus.Classify(err))
+	}
+	for msg, err := range msgs {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read identities: %w", bus.Classify(err))
+		}
+		claim := &ingestv1.Claim{}
+		if err := proto.Unmarshal(msg.Data, claim); err != nil {
+			return fmt.Errorf("decode identity %d: %w", msg.Sequence, err)
+		}
+		into[bySubject[msg.Subject]] = identity.Entry{Lead: strings.Clone(claim.GetLeadId()), Seq: msg.Sequence}
+	}
+	return ctx.Err()
+}
+
+// write is one claim to be written on top of the claim seq; 0: on none.
+type write struct {
+	key identity.Key
+	to  string
+	seq uint64
+	// stored is the sequence it got; 0 when somebody else was faster.
+	stored uint64
+}
+
+// write stores the claims, durably. Those that somebody else was faster with
+// come back with stored 0. With pipelined it never uses an atomic batch, in
+// which one conflict refuses all.
+func (l claimLog) write(ctx context.Context, writes []write, pipelined bool) error {
+	for len(writes) > 0 {
+		n := min(len(writes), maxBatch)
+		store := l.batch
+		if pipelined || n <= maxPipelined {
+			store = l.pipeline
+		}
+		if err := store(ctx, writes[:n]); err != nil {
+			return fmt.Errorf("claim %d identities: %w", n, err)
+		}
+		writes = writes[n:]
+	}
+	return nil
+}
+
+func (l claimLog) pipeline(ctx context.Context, writes []write) error {
+	acks := make([]jetstream.PubAckFuture, len(writes))
+	for i, w := range writes {
+		msg, err := w.message()
+		if err != nil {
+			return err
+		}
+		if acks[i], err = l.bus.JS.PublishMsgAsync(msg); err != nil {
+			return bus.Classify(err)
+		}
+	}
+	var failed error
+	for i, ack := range acks {
+		select {
+		case got := <-ack.Ok():
+			writes[i].stored = got.Sequence
+		case err := <-ack.Err():
+			if err = bus.Classify(err); !errors.Is(err, bus.ErrConflict) {
+				failed = err
+			}
+		case <-ctx.Done():
+			return bus.Classify(ctx.Err())
+		}
+	}
+	return failed
+}
+
+func (l claimLog) batch(ctx context.Context, writes []write) error {
+	msgs := make([]*nats.Msg, len(writes))
+	for i, w := range writes {
+		msg, err := w.message()
+		if err != nil {
+			return err
+		}
+		msgs[i] = msg
+	}
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.JS, msgs)
+	if err = bus.Classify(err); errors.Is(err, bus.ErrConflict) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i := range writes {
+		writes[i].stored = ack.Sequence - uint64(len(writes)-1-i)
+	}
+	return nil
+}
+
+func (w write) message() (*nats.Msg, error) {
+	data, err := proto.Marshal(&ingestv1.Claim{LeadId: w.to})
+	if err != nil {
+		return nil, fmt.Errorf("encode claim: %w", err)
+	}
+	return bus.ExpectLast(&nats.Msg{Subject: w.key.Subject(), Data: data}, w.seq), nil
+}

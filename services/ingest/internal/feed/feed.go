@@ -1,0 +1,231 @@
+// Package feed takes the events that upstreams publish straight to NATS, on
+// inbound.<source>.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/segment"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+)
+
+// What a message says about itself: an ingestv1.Inbound when the content type is
+// Protobuf, the Segment dialect otherwise.
+const (
+	ContentType = "Content-Type"
+	Protobuf    = "application/x-protobuf"
+)
+
+// retryAfter is how long a message waits when the log cannot take it.
+const retryAfter = 2 * time.Second
+
+// Deps are what a feed works with.
+type Deps struct {
+	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
+	Sources *source.Set
+	Bus     *bus.Bus
+	Log     *slog.Logger
+}
+
+// Feed reads INBOUND.
+type Feed struct{ Deps }
+
+// New makes a feed.
+func New(d Deps) *Feed { return &Feed{d} }
+
+// Run takes messages until ctx ends. All replicas share the work.
+func (f *Feed) Run(ctx context.Context) error {
+	return f.Bus.Work(ctx, bus.WorkOptions{
+		Stream: bus.Inbound, Durable: "ingest", Filters: []string{"inbound.>"}, Batch: 256, Workers: 2,
+	}, f.handle)
+}
+
+// handle brings the messages at hand through the flow together.
+func (f *Feed) handle(ctx context.Context, msgs []bus.Msg) {
+	ctx = context.WithoutCancel(ctx) // what was begun is finished
+	var subs []person.Submission
+	spans := make([]span, 0, len(msgs))
+	for _, m := range msgs {
+		mine, err := f.read(m)
+		if err != nil {
+			f.end(m, f.park(ctx, m, bus.ReasonUndecodable, err))
+			continue
+		}
+		spans = append(spans, span{m, len(subs), len(subs) + len(mine)})
+		subs = append(subs, mine...)
+	}
+	if len(spans) == 0 {
+		return
+	}
+	if len(spans) == 1 {
+		ctx = bus.Extract(ctx, spans[0].msg.Header)
+	}
+	outcomes := f.Accept(ctx, subs)
+	for _, s := range spans {
+		f.conclude(ctx, s.msg, outcomes[s.from:s.to])
+	}
+}
+
+// span is which submissions a message became.
+type span struct {
+	msg      bus.Msg
+	from, to int
+}
+
+// conclude acknowledges a message, keeps it for later, or parks it.
+func (f *Feed) conclude(ctx context.Context, m bus.Msg, outcomes []person.Outcome) {
+	var refused error
+	for _, o := range outcomes {
+		if o.Err == nil {
+			continue
+		}
+		if passing(o.Err) {
+			f.log(m.Retry(retryAfter))
+			return
+		}
+		refused = errors.Join(refused, o.Err)
+	}
+	if refused != nil {
+		f.end(m, f.park(ctx, m, bus.ReasonRefused, refused))
+		return
+	}
+	f.end(m, nil)
+}
+
+// end acknowledges a message unless parking it failed.
+func (f *Feed) end(m bus.Msg, parking error) {
+	if parking != nil {
+		f.log(parking)
+		f.log(m.Retry(retryAfter))
+		return
+	}
+	f.log(m.Ack())
+}
+
+func (f *Feed) log(err error) {
+	if err != nil {
+		f.Log.Warn("end inbound message", "error", err)
+	}
+}
+
+func passing(err error) bool {
+	code := rpc.Status(err).Code()
+	return code == codes.Unavailable || code == codes.ResourceExhausted || code == codes.DeadlineExceeded || code == codes.Canceled
+}
+
+// read makes submissions of a message. Those without an id of their own get the
+// message's place in the stream, so that a redelivery changes nothing.
+func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
+	name := strings.TrimPrefix(m.Subject, "inbound.")
+	var subs []person.Submission
+	var err error
+	if m.Header.Get(ContentType) == Protobuf {
+		subs, err = f.protobuf(name, m.Data)
+	} else {
+		subs, err = f.segment(name, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range subs {
+		if subs[i].ID == "" {
+			subs[i].ID = "inbound/" + strconv.FormatUint(m.Seq, 10) + "/" + strconv.Itoa(i)
+		}
+	}
+	return subs, nil
+}
+
+func (f *Feed) country(name string) string {
+	if src, ok := f.Sources.Named(name); ok {
+		return src.Country
+	}
+	return ""
+}
+
+func (f *Feed) segment(name string, m bus.Msg) ([]person.Submission, error) {
+	env, err := segment.Open(m.Data, "")
+	if err != nil {
+		return nil, err
+	}
+	var subs []person.Submission
+	for i, item := range env.Read(segment.From{Source: name, Country: f.country(name), Received: m.Time}) {
+		if item.Submission == nil {
+			return nil, fmt.Errorf("event %d: %w", i, describe(item.Faults))
+		}
+		subs = append(subs, *item.Submission)
+	}
+	return subs, nil
+}
+
+func (f *Feed) protobuf(name string, data []byte) ([]person.Submission, error) {
+	in := &ingestv1.Inbound{}
+	if err := proto.Unmarshal(data, in); err != nil {
+		return nil, fmt.Errorf("decode protobuf: %w", err)
+	}
+	var sub *person.Submission
+	var faults []normal.Fault
+	switch c := in.GetCommand().(type) {
+	case *ingestv1.Inbound_Capture:
+		if c.Capture.GetSource() == "" {
+			c.Capture.Source = name
+		}
+		if err := rpc.Validate(c.Capture); err != nil {
+			return nil, err
+		}
+		sub, faults = person.FromCapture(c.Capture, f.country(name))
+	case *ingestv1.Inbound_Track:
+		if err := rpc.Validate(c.Track); err != nil {
+			return nil, err
+		}
+		sub, faults = person.FromTrack(c.Track, name)
+	case *ingestv1.Inbound_Consent:
+		if err := rpc.Validate(c.Consent); err != nil {
+			return nil, err
+		}
+		sub, faults = person.FromConsent(c.Consent, name)
+	default:
+		return nil, errors.New("the message has no command")
+	}
+	if len(faults) > 0 {
+		return nil, describe(faults)
+	}
+	return []person.Submission{*sub}, nil
+}
+
+func describe(faults []normal.Fault) error {
+	fields := make([]rpc.Field, len(faults))
+	for i, f := range faults {
+		fields[i] = rpc.Field(f)
+	}
+	return rpc.Invalid(fields...)
+}
+
+// park keeps a message that cannot be used where a person finds it.
+func (f *Feed) park(ctx context.Context, m bus.Msg, reason string, cause error) error {
+	headers := make(map[string]string, len(m.Header))
+	for name := range m.Header {
+		headers[name] = m.Header.Get(name)
+	}
+	return f.Bus.Park(ctx, &ledgerv1.Parked{
+		Service: "ingest", Stream: m.Stream, Seq: m.Seq, Subject: m.Subject, Headers: headers, Data: m.Data,
+		Reason: reason, Error: cause.Error(), Attempts: uint32(m.Attempt), //nolint:gosec // a small count
+		FirstAt: timestamppb.New(m.Time), MessageTime: timestamppb.New(m.Time),
+	})
+}

@@ -1,0 +1,134 @@
+// Package identity decides whose an event is. It is pure: what is claimed goes
+// in, whose the event is and what must be claimed comes out.
+package identity
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+)
+
+// Kind is the sort of an identity.
+type Kind uint8
+
+// The identities, strongest first. None is the absence of one.
+const (
+	None Kind = iota
+	Email
+	User
+	Anonymous
+	// External is a submission, not a person: (source, external id).
+	External
+)
+
+// String gives the token of the kind in subjects.
+func (k Kind) String() string {
+	switch k {
+	case Email:
+		return "email"
+	case User:
+		return "user"
+	case Anonymous:
+		return "anonymous"
+	case External:
+		return "external"
+	case None:
+	}
+	return "none"
+}
+
+// hashSize is 128 bits: two of 10^12 values collide once in 10^14 systems.
+const hashSize = 16
+
+// Key is one identity without the personal data: its kind and keyed hash.
+type Key struct {
+	Kind Kind
+	Hash [hashSize]byte
+}
+
+// Subject is where the key's claim lives.
+func (k Key) Subject() string {
+	return bus.IdentitySubject(k.Kind.String(), hex.EncodeToString(k.Hash[:]))
+}
+
+// MinSecret is the least length of a secret, in bytes.
+const MinSecret = 32
+
+// Hasher makes keys: HMAC-SHA256 under a secret, so that nobody who sees the
+// log can test whether an address is in it.
+type Hasher struct {
+	macs sync.Pool
+}
+
+// NewHasher makes keys under a secret of at least MinSecret bytes. The same
+// secret must be used for ever: under another one nobody is recognised.
+func NewHasher(secret []byte) *Hasher {
+	return &Hasher{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+}
+
+// Key gives the key of a value; of an empty one the absent key.
+func (h *Hasher) Key(kind Kind, value string) Key {
+	if value == "" {
+		return Key{}
+	}
+	return Key{Kind: kind, Hash: h.sum(kind.String(), value)}
+}
+
+// ExternalKey gives the key of a source's submission; absent without an id.
+func (h *Hasher) ExternalKey(source, id string) Key {
+	if id == "" {
+		return Key{}
+	}
+	return Key{Kind: External, Hash: h.sum(External.String(), source, id)}
+}
+
+// Fingerprint tells secrets apart without telling them.
+func (h *Hasher) Fingerprint() string {
+	sum := h.sum("fingerprint")
+	return hex.EncodeToString(sum[:])
+}
+
+func (h *Hasher) sum(parts ...string) (out [hashSize]byte) {
+	mac := h.macs.Get().(hash.Hash)
+	defer h.macs.Put(mac)
+	mac.Reset()
+	var buf [256]byte
+	for _, p := range parts {
+		mac.Write(append(append(buf[:0], p...), 0))
+	}
+	copy(out[:], mac.Sum(buf[:0]))
+	return out
+}
+
+// NewLead makes a lead id: a UUIDv7 without dashes, sortable by time and
+// otherwise random.
+func NewLead(now time.Time, random [10]byte) string {
+	var id [16]byte
+	ms := now.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	copy(id[6:], random[:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return hex.EncodeToString(id[:])
+}
+
+// ValidLead reports whether a text can be a lead id: one token of a subject.
+func ValidLead(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package person
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
+)
+
+// identify takes over what the command knows about the person: a newer value
+// that is not empty wins, the first touch stays, ids add up.
+func (f *fold) identify() {
+	c := f.cmd.GetCapture()
+	var changed []string
+	note := func(name string, did bool) {
+		if did {
+			changed = append(changed, name)
+		}
+	}
+	mergeProfile(f.st.Lead.Profile, c.GetProfile(), note)
+	if slices.Contains(changed, "email") {
+		keep(&f.st.Emails, c.GetProfile().GetEmail(), maxEmails)
+	}
+	note("user_ids", c.GetUserId() != "" && keep(&f.st.Lead.UserIds, c.GetUserId(), maxIDs))
+	note("anonymous_ids", c.GetAnonymousId() != "" && keep(&f.st.Lead.AnonymousIds, c.GetAnonymousId(), maxIDs))
+	f.touch(c.GetAttribution(), note)
+	if len(changed) == 0 {
+		return
+	}
+	slices.Sort(changed)
+	f.add(ReasonIdentified, &ingestv1.Event{Fact: &ingestv1.Event_Identified{
+		Identified: &ingestv1.Identified{Changed: changed},
+	}})
+}
+
+// mergeProfile copies every told value and notes those that differ.
+func mergeProfile(have, told *leadv1.Profile, note func(string, bool)) {
+	set := func(name string, field *string, value string) {
+		if value != "" && value != *field {
+			*field = value
+			note(name, true)
+		}
+	}
+	set("email", &have.Email, told.GetEmail())
+	set("phone", &have.Phone, told.GetPhone())
+	set("first_name", &have.FirstName, told.GetFirstName())
+	set("last_name", &have.LastName, told.GetLastName())
+	set("company", &have.Company, told.GetCompany())
+	set("company_domain", &have.CompanyDomain, told.GetCompanyDomain())
+	set("job_title", &have.JobTitle, told.GetJobTitle())
+	set("country", &have.Country, told.GetCountry())
+	set("time_zone", &have.TimeZone, told.GetTimeZone())
+	set("website", &have.Website, told.GetWebsite())
+	set("industry", &have.Industry, told.GetIndustry())
+	set("language", &have.Language, told.GetLanguage())
+	if n := told.GetEmployees(); n > 0 && n != have.GetEmployees() {
+		have.Employees = n
+		note("employees", true)
+	}
+	note("attributes", mergeDetails(have, told.GetAttributes()))
+}
+
+// mergeDetails adds attributes in alphabetical order until there are 64.
+func mergeDetails(have *leadv1.Profile, told map[string]string) (changed bool) {
+	for _, k := range slices.Sorted(maps.Keys(told)) {
+		old, known := have.GetAttributes()[k]
+		if told[k] == "" || old == told[k] || !known && len(have.GetAttributes()) >= maxDetails {
+			continue
+		}
+		if have.Attributes == nil {
+			have.Attributes = map[string]string{}
+		}
+		have.Attributes[k] = told[k]
+		changed = true
+	}
+	return changed
+}
+
+// touch keeps the first touch for ever and the last one that names a campaign.
+func (f *fold) touch(a *leadv1.Attribution, note func(string, bool)) {
+	if a == nil {
+		return
+	}
+	if a.GetAt() == nil {
+		a.At = f.at
+	}
+	l := f.st.Lead
+	if l.GetFirstTouch() == nil {
+		l.FirstTouch = a
+		note("first_touch", true)
+	}
+	if l.GetLastTouch() == nil || normal.Told(a) && !sameCampaign(l.GetLastTouch(), a) {
+		l.LastTouch = a
+		note("last_touch", true)
+	}
+}
+
+func sameCampaign(a, b *leadv1.Attribution) bool {
+	return a.GetUtmSource() == b.GetUtmSource() && a.GetUtmMedium() == b.GetUtmMedium() &&
+		a.GetUtmCampaign() == b.GetUtmCampaign() && a.GetUtmTerm() == b.GetUtmTerm() &&
+		a.GetUtmContent() == b.GetUtmContent() && maps.Equal(a.GetClickIds(), b.GetClickIds())
+}
+
+// consent records every answer as proof; the state keeps the latest one per
+// purpose, and of two at the same time the withdrawal.
+func (f *fold) consent() {
+	for _, c := range f.cmd.GetCapture().GetConsents() {
+		c.At = consentTime(c, f)
+		f.st.Lead.Consents = latest(f.st.Lead.GetConsents(), c)
+		f.add(ReasonConsent, &ingestv1.Event{OccurredAt: c.GetAt(), Fact: &ingestv1.Event_Consent{Consent: c}})
+	}
+}
+
+// consentTime believes a sender's date of a consent however old it is: it is
+// part of the proof. Only the future is not believed.
+func consentTime(c *leadv1.Consent, f *fold) *timestamppb.Timestamp {
+	at := c.GetAt()
+	if at == nil || !at.IsValid() {
+		return f.at
+	}
+	if at.AsTime().After(f.now) {
+		return timestamppb.New(f.now)
+	}
+	return at
+}
+
+// latest puts an answer into the list, sorted by purpose.
+func latest(have []*leadv1.Consent, c *leadv1.Consent) []*leadv1.Consent {
+	i, found := slices.BinarySearchFunc(have, c.GetPurpose(), func(h *leadv1.Consent, purpose string) int {
+		switch {
+		case h.GetPurpose() < purpose:
+			return -1
+		case h.GetPurpose() > purpose:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return slices.Insert(have, i, c)
+	}
+	before, after := have[i].GetAt().AsTime(), c.GetAt().AsTime()
+	if after.After(before) || after.Equal(before) && !c.GetGranted() {
+		have[i] = c
+	}
+	return have
+}
+
+// keep adds an id to a list of at most limit, dropping the oldest, and reports
+// whether it is new.
+func keep(list *[]string, id string, limit int) bool {
+	if slices.Contains(*list, id) {
+		return false
+	}
+	if len(*list) >= limit {
+		*list = slices.Delete(*list, 0, len(*list)-limit+1)
+	}
+	*list = append(*list, id)
+	return true
+}

@@ -1,0 +1,154 @@
+// Package rpc answers ingest's gRPC calls.
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+)
+
+// api is who tells something over gRPC without naming a source.
+const api = "api"
+
+// defaultActivities is how many activities are listed when nobody says.
+const defaultActivities = 50
+
+// Deps are what the server works with.
+type Deps struct {
+	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
+	Ledger  *ledger.Ledger[*ingestv1.State]
+	Sources *source.Set
+}
+
+// Server answers ingest's calls.
+type Server struct {
+	ingestv1.UnimplementedIngestServiceServer
+	Deps
+}
+
+// New makes a server.
+func New(d Deps) *Server { return &Server{Deps: d} }
+
+// CaptureLead records that somebody raised a hand.
+func (s *Server) CaptureLead(ctx context.Context, req *ingestv1.CaptureLeadRequest) (*ingestv1.CaptureLeadResponse, error) {
+	country := ""
+	if src, ok := s.Sources.Named(req.GetSource()); ok {
+		country = src.Country
+	}
+	out, err := s.accept(ctx)(person.FromCapture(req, country))
+	if err != nil {
+		return nil, err
+	}
+	return &ingestv1.CaptureLeadResponse{LeadId: out.Lead, Created: out.Created, Duplicate: out.Duplicate}, nil
+}
+
+// TrackActivity records one thing a lead did.
+func (s *Server) TrackActivity(ctx context.Context, req *ingestv1.TrackActivityRequest) (*ingestv1.TrackActivityResponse, error) {
+	out, err := s.accept(ctx)(person.FromTrack(req, api))
+	if err != nil {
+		return nil, err
+	}
+	return &ingestv1.TrackActivityResponse{LeadId: out.Lead, Duplicate: out.Duplicate}, nil
+}
+
+// RecordConsent records an answer to a purpose.
+func (s *Server) RecordConsent(ctx context.Context, req *ingestv1.RecordConsentRequest) (*ingestv1.RecordConsentResponse, error) {
+	if _, err := s.accept(ctx)(person.FromConsent(req, api)); err != nil {
+		return nil, err
+	}
+	return &ingestv1.RecordConsentResponse{}, nil
+}
+
+// accept takes what the From functions of person make.
+func (s *Server) accept(ctx context.Context) func(*person.Submission, []normal.Fault) (person.Outcome, error) {
+	return func(sub *person.Submission, faults []normal.Fault) (person.Outcome, error) {
+		if len(faults) > 0 {
+			fields := make([]rpc.Field, len(faults))
+			for i, f := range faults {
+				fields[i] = rpc.Field(f)
+			}
+			return person.Outcome{}, rpc.Invalid(fields...)
+		}
+		out := s.Accept(ctx, []person.Submission{*sub})[0]
+		return out, out.Err
+	}
+}
+
+// GetLead answers one lead.
+func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*ingestv1.GetLeadResponse, error) {
+	e, err := s.Ledger.Get(ctx, req.GetLeadId())
+	if err != nil {
+		return nil, fmt.Errorf("get lead: %w", err)
+	}
+	return &ingestv1.GetLeadResponse{Lead: e.State.GetLead()}, nil
+}
+
+// BatchGetLeads answers the leads that exist, in the order asked.
+func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsRequest) (*ingestv1.BatchGetLeadsResponse, error) {
+	found, err := s.Ledger.BatchGet(ctx, req.GetLeadIds(), req.GetFresh())
+	if err != nil {
+		return nil, fmt.Errorf("get leads: %w", err)
+	}
+	resp := &ingestv1.BatchGetLeadsResponse{Leads: make([]*leadv1.Lead, 0, len(found))}
+	for _, id := range req.GetLeadIds() {
+		if e, ok := found[id]; ok {
+			resp.Leads = append(resp.Leads, e.State.GetLead())
+		}
+	}
+	return resp, nil
+}
+
+// ListActivities answers the latest things a lead did, newest last, among them
+// those of the leads that turned out to be the same person.
+func (s *Server) ListActivities(ctx context.Context, req *ingestv1.ListActivitiesRequest) (*ingestv1.ListActivitiesResponse, error) {
+	history, err := s.Ledger.History(ctx, req.GetLeadId())
+	if err != nil {
+		return nil, fmt.Errorf("list activities: %w", err)
+	}
+	for _, from := range history[len(history)-1].State.GetMergedFrom() {
+		more, err := s.Ledger.History(ctx, from)
+		if err != nil && rpc.Status(err).Code() != codes.NotFound {
+			return nil, fmt.Errorf("list activities of merged lead: %w", err)
+		}
+		history = append(history, more...)
+	}
+	acts, err := activities(history)
+	if err != nil {
+		return nil, err
+	}
+	limit := cmp.Or(int(req.GetLimit()), defaultActivities)
+	return &ingestv1.ListActivitiesResponse{Activities: acts[max(0, len(acts)-limit):]}, nil
+}
+
+// activities reads what was done out of records, in the order it happened.
+func activities(history []ledger.Entry[*ingestv1.State]) ([]*leadv1.Activity, error) {
+	var acts []*leadv1.Activity
+	for _, e := range history {
+		for _, raw := range e.Record.GetEvents() {
+			event := &ingestv1.Event{}
+			if err := proto.Unmarshal(raw, event); err != nil {
+				return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
+			}
+			if a := event.GetActivity(); a != nil {
+				acts = append(acts, a)
+			}
+		}
+	}
+	slices.SortStableFunc(acts, func(a, b *leadv1.Activity) int {
+		return a.GetOccurredAt().AsTime().Compare(b.GetOccurredAt().AsTime())
+	})
+	return acts, nil
+}

@@ -1,0 +1,144 @@
+// Package web takes events over HTTP: forms, and the calls of tracking
+// libraries. Each adapter verifies, reads, hands over, and answers.
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+)
+
+// maxForm bounds the body of a form, in bytes.
+const maxForm = 256 << 10
+
+// Deps are what the routes work with.
+type Deps struct {
+	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
+	// Quarantine keeps a form that a machine seems to have sent.
+	Quarantine func(ctx context.Context, req *ingestv1.CaptureLeadRequest) error
+	Sources    *source.Set
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+// routes are the handlers.
+type routes struct {
+	Deps
+	unzip sync.Pool // of *gzip.Reader
+}
+
+// New gives the routes of ingest's own.
+func New(d Deps) *http.ServeMux {
+	r := &routes{Deps: d}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/forms/{source}", r.form)
+	mux.HandleFunc("OPTIONS /v1/forms/{source}", preflight)
+	for _, kind := range [...]string{"identify", "track", "page", "screen", "group", "alias", "batch"} {
+		for _, path := range [...]string{"/v1/" + kind, "/v1/" + kind + "/{$}"} {
+			mux.HandleFunc("POST "+path, r.tracking(kind))
+			mux.HandleFunc("OPTIONS "+path, preflight)
+		}
+	}
+	return mux
+}
+
+// preflight lets pages of other sites send; whether a source takes it is
+// decided when the event comes.
+func preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	share(h, r)
+	h.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, Accept, AnonymousId")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// share lets the page that sent the request read the answer.
+func share(h http.Header, r *http.Request) {
+	h.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+}
+
+// errTooLarge: the body exceeds what the route takes.
+var errTooLarge = errors.New("the body is too large")
+
+// tooLarge is a 413 with the limit in it.
+func tooLarge(w http.ResponseWriter, limit int) {
+	problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v: at most %d bytes are taken, also after decompression", errTooLarge, limit))
+}
+
+// invalid is the error that names each bad field.
+func invalid(faults []normal.Fault) error {
+	fields := make([]rpc.Field, len(faults))
+	for i, f := range faults {
+		fields[i] = rpc.Field(f)
+	}
+	return rpc.Invalid(fields...)
+}
+
+// fail answers with the problem document of an error.
+func (r *routes) fail(w http.ResponseWriter, req *http.Request, err error) {
+	if rpc.Status(err).Code() == codes.Internal {
+		r.Log.ErrorContext(req.Context(), "take event", "path", req.Pattern, "error", err)
+	}
+	rpc.WriteError(w, req, err)
+}
+
+// visitorIP is the address the request came from. Behind a proxy it is the
+// proxy's: a header that anybody can write is no proof of a consent.
+func visitorIP(req *http.Request) string {
+	host, _, err := net.SplitHostPort(req.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// readAll reads at most limit bytes; errTooLarge when there are more.
+func readAll(r io.Reader, limit int, sizeHint int64) ([]byte, error) {
+	buf := make([]byte, 0, min(max(sizeHint, 512)+1, int64(limit)+1))
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case len(buf) > limit:
+			return nil, errTooLarge
+		case errors.Is(err, io.EOF):
+			return buf, nil
+		case err != nil:
+			return nil, fmt.Errorf("read body: %w", err)
+		}
+	}
+}
+
+// wantsJSON reports whether the sender is a program, not a browser's form.
+func wantsJSON(req *http.Request) bool {
+	return strings.Contains(req.Header.Get("Accept"), "json") || strings.Contains(req.Header.Get("Content-Type"), "json")
+}
+
+func mediaType(req *http.Request) string {
+	kind, _, _ := strings.Cut(req.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(cmp.Or(kind, "application/x-www-form-urlencoded")))
+}

@@ -1,0 +1,98 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/feed"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+)
+
+// metrics are what ingest counts.
+type metrics struct {
+	events metric.Int64Counter
+}
+
+func newMetrics() *metrics {
+	events, err := otel.Meter("github.com/nurturehq/nurture/services/ingest").Int64Counter("nurture_ingest_events",
+		metric.WithDescription("Events by source, kind and what became of them."), metric.WithUnit("{event}"))
+	if err != nil {
+		events = noop.Int64Counter{}
+	}
+	return &metrics{events: events}
+}
+
+// outcome is one label set of the counter.
+type outcome struct{ source, kind, result string }
+
+// count counts what became of submissions and gives them back.
+func (s *Service) count(subs []person.Submission, outcomes []person.Outcome) []person.Outcome {
+	sums := make(map[outcome]int64, 2)
+	for i, o := range outcomes {
+		sums[outcome{subs[i].Apply.GetCapture().GetSource(), subs[i].Kind, result(o)}]++
+	}
+	for o, n := range sums {
+		s.metrics.events.Add(context.Background(), n, metric.WithAttributeSet(attribute.NewSet(
+			attribute.String("source", s.known(o.source)), attribute.String("kind", o.kind), attribute.String("result", o.result))))
+	}
+	return outcomes
+}
+
+// known keeps the number of label values bounded: senders may name any source.
+func (s *Service) known(name string) string {
+	if _, ok := s.sources.Named(name); ok || name == "campaign" {
+		return name
+	}
+	return "other"
+}
+
+func result(o person.Outcome) string {
+	switch {
+	case o.Err == nil && o.Duplicate:
+		return "duplicate"
+	case o.Err == nil && o.Created:
+		return "created"
+	case o.Err == nil:
+		return "accepted"
+	case rpc.Status(o.Err).Code() == codes.ResourceExhausted:
+		return "busy"
+	case rpc.Status(o.Err).Code() == codes.Unavailable:
+		return "unavailable"
+	}
+	return "refused"
+}
+
+// reasonQuarantined: a field that people do not see was filled.
+const reasonQuarantined = "quarantined"
+
+// quarantine keeps what a machine seems to have sent where a person finds it:
+// sending it back makes it an event like any other.
+func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadRequest) error {
+	data, err := proto.Marshal(&ingestv1.Inbound{Command: &ingestv1.Inbound_Capture{Capture: req}})
+	if err != nil {
+		return fmt.Errorf("encode quarantined form: %w", err)
+	}
+	now := s.deps.Now()
+	parked := &ledgerv1.Parked{
+		Service: "ingest", Stream: bus.Inbound, Seq: uint64(now.UnixNano()), //nolint:gosec // after 1970
+		Subject: bus.InboundSubject(req.GetSource()), Data: data,
+		Headers: map[string]string{feed.ContentType: feed.Protobuf},
+		Reason:  reasonQuarantined, Error: "a field that people do not see was filled in",
+		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
+	}
+	return s.deps.Bus.Park(ctx, parked)
+}
+
