@@ -1,0 +1,85 @@
+package scoring
+
+import (
+	"github.com/nurturehq/nurture/pkg/stage"
+	"github.com/nurturehq/nurture/services/scoring/internal/score"
+
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+)
+
+// salesFact follows one fact of handoff: the stage is where sales says it is.
+func (t *turn) salesFact(e *handoffv1.Event) {
+	switch fact := e.GetFact().(type) {
+	case *handoffv1.Event_Assigned:
+		t.note(ReasonSales)
+		t.trigger(stage.Assigned)
+	case *handoffv1.Event_Accepted:
+		t.note(ReasonSales)
+		t.state.FastTrackRule = ""
+		t.trigger(stage.Accepted)
+	case *handoffv1.Event_Rejected:
+		t.note(ReasonSales)
+		t.answers().Rejected++
+		t.answered(&scoringv1.Answered{Stage: leadv1.Stage_STAGE_REJECTED, Reason: fact.Rejected.GetReason()})
+		t.trigger(stage.Rejected)
+		t.giveBack()
+	case *handoffv1.Event_Recycled:
+		t.note(ReasonSales)
+		t.trigger(stage.Recycled)
+		t.giveBack()
+	case *handoffv1.Event_Disqualified:
+		t.note(ReasonSales)
+		t.answered(&scoringv1.Answered{Stage: leadv1.Stage_STAGE_DISQUALIFIED, Reason: fact.Disqualified.GetReason()})
+		t.trigger(stage.Disqualified)
+		t.state.FastTrackRule = ""
+	case *handoffv1.Event_OutcomeRecorded:
+		t.note(ReasonSales)
+		t.outcome(fact.OutcomeRecorded)
+	}
+}
+
+func (t *turn) outcome(o *handoffv1.OutcomeRecorded) {
+	answer := &scoringv1.Answered{AmountMinor: o.GetAmountMinor(), Currency: o.GetCurrency()}
+	t.state.FastTrackRule = ""
+	switch o.GetOutcome() {
+	case handoffv1.Outcome_OUTCOME_SALES_QUALIFIED:
+		t.trigger(stage.Confirmed)
+	case handoffv1.Outcome_OUTCOME_WON:
+		answer.Stage = leadv1.Stage_STAGE_WON
+		t.answers().Won++
+		t.answered(answer)
+		t.trigger(stage.Won)
+	case handoffv1.Outcome_OUTCOME_LOST:
+		answer.Stage = leadv1.Stage_STAGE_LOST
+		t.answers().Lost++
+		t.answered(answer)
+		t.trigger(stage.Lost)
+	case handoffv1.Outcome_OUTCOME_UNSPECIFIED:
+	}
+}
+
+func (t *turn) answers() *scoringv1.Answers {
+	if t.state.Answers == nil {
+		t.state.Answers = &scoringv1.Answers{}
+	}
+	return t.state.Answers
+}
+
+// answered tells what sales made of the lead, with the score of this moment:
+// the label a later model learns from.
+func (t *turn) answered(a *scoringv1.Answered) {
+	t.read()
+	a.Score = score.Copy(t.state.GetScore())
+	t.emit(&scoringv1.Event{Fact: &scoringv1.Event_Answered{Answered: a}})
+}
+
+// giveBack makes the lead earn its next handoff: what it did so far has been
+// weighed by a person and found too light.
+func (t *turn) giveBack() {
+	t.state.Score.Qualified = false
+	t.state.FastTrackRule = ""
+	t.state.FlippedAt = t.stamp
+	t.state.OwedPoints = t.model.Renew
+}
