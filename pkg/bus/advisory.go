@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,10 +59,19 @@ func (b *Bus) parkAdvised(ctx context.Context, m Msg) error {
 	}
 	lead, _, _, _ := Split(raw.Subject)
 	return b.Park(ctx, &ledgerv1.Parked{
-		Service: a.Consumer, LeadId: lead, Stream: a.Stream, Seq: a.StreamSeq, Subject: raw.Subject,
+		Service: serviceOf(a.Consumer), LeadId: lead, Stream: a.Stream, Seq: a.StreamSeq, Subject: raw.Subject,
 		Headers: FlatHeader(raw.Header), Data: raw.Data, Reason: ReasonAdvisory,
 		Error: a.Type, Attempts: a.Deliveries, MessageTime: timestamppb.New(raw.Time),
 	})
+}
+
+// serviceOf is the service whose lane a consumer serves ("scoring-0-of-4"), or
+// the consumer's own name for any other.
+func serviceOf(consumer string) string {
+	if service, _, ok := strings.Cut(consumer, "-"); ok && strings.Contains(consumer, "-of-") {
+		return service
+	}
+	return consumer
 }
 
 // FlatHeader keeps the first value of each header, for a parked message.

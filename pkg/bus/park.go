@@ -119,6 +119,9 @@ func (b *Bus) Redrive(ctx context.Context, seq uint64) error {
 	if p.GetReason() == ReasonAmbiguous {
 		return fmt.Errorf("parked message %d is an ambiguous touch: find out whether the mail went out, then settle it with ResolveTouch and dismiss this entry", seq)
 	}
+	if p.GetLeadId() != "" && streamOf(p.GetService()) == "" {
+		return fmt.Errorf("parked message %d was read by %q, which is no service with a stream of its own: only dismiss it", seq, p.GetService())
+	}
 	msg := redriven(p)
 	if _, err := b.Publish(ctx, msg); err != nil && !isAny(err, ErrConflict) {
 		return fmt.Errorf("redrive parked message %d: %w", seq, err)
@@ -136,7 +139,7 @@ func redriven(p ParkedMsg) *nats.Msg {
 	}
 	id := "redrive-" + strconv.FormatUint(p.Seq, 10)
 	own := streamOf(p.GetService())
-	if p.GetLeadId() == "" || own == "" || p.GetStream() == Inbound {
+	if p.GetLeadId() == "" || p.GetStream() == Inbound {
 		h.Set(jetstream.MsgIDHeader, id)
 		return &nats.Msg{Subject: p.GetSubject(), Data: p.GetData(), Header: h}
 	}

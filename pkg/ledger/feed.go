@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	maxPending = 20000
 	// pinGroup is the only priority group of a lane's consumer.
 	pinGroup = "lane"
+	// laneMark is part of the name of every lane's consumer: <service>-<n>-of-<lanes>.
+	laneMark = "-of-"
 	// pinHeader names the current reader on every delivered message.
 	pinHeader = "Nats-Pin-Id"
 	// resyncAfter bounds the wait for the first message after a reset.
@@ -41,6 +44,7 @@ type feed struct {
 	log     *slog.Logger
 	stream  jetstream.Stream
 	name    string
+	service string
 	durable string
 	created uint64
 	filters []string
@@ -55,9 +59,9 @@ type feed struct {
 	last    uint64 // last stream sequence taken
 }
 
-// open creates the durable consumer.
+// open creates the durable consumer, or finds it as it was left.
 func (f *feed) open(ctx context.Context) (jetstream.Consumer, error) {
-	cons, err := f.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	cfg := jetstream.ConsumerConfig{
 		Durable:        f.durable,
 		FilterSubjects: f.filters,
 		DeliverPolicy:  jetstream.DeliverAllPolicy,
@@ -68,11 +72,42 @@ func (f *feed) open(ctx context.Context) (jetstream.Consumer, error) {
 		PriorityPolicy: jetstream.PriorityPolicyPinned,
 		PriorityGroups: []string{pinGroup},
 		PinnedTTL:      pinnedTTL,
-	})
+	}
+	start, err := f.startAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if start > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, start
+	}
+	cons, err := f.stream.CreateOrUpdateConsumer(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open consumer %s on %s: %w", f.durable, f.name, bus.Classify(err))
 	}
 	return cons, nil
+}
+
+// startAt is where a consumer begins that does not exist yet: where the
+// slowest lane of another number of lanes stood, so that changing the number
+// does not read all history again; 0 for the beginning.
+func (f *feed) startAt(ctx context.Context) (uint64, error) {
+	start := uint64(0)
+	list := f.stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Name == f.durable {
+			return info.Config.OptStartSeq, nil
+		}
+		if !strings.HasPrefix(info.Name, f.service+"-") || !strings.Contains(info.Name, laneMark) {
+			continue
+		}
+		if next := max(info.AckFloor.Stream+1, info.Config.OptStartSeq); start == 0 || next < start {
+			start = next
+		}
+	}
+	if err := list.Err(); err != nil {
+		return 0, fmt.Errorf("list consumers of %s: %w", f.name, bus.Classify(err))
+	}
+	return start, nil
 }
 
 // run delivers items to the lane until ctx ends.

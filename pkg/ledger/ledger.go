@@ -138,6 +138,7 @@ func (l *Ledger[S]) run(ctx context.Context) error {
 		}
 		lanes.Go(func() error { ln.run(run); return nil })
 	}
+	feeds.Go(func() error { return l.d.Bus.WatchAdvisories(run) })
 	return errors.Join(feeds.Wait(), lanes.Wait())
 }
 
@@ -170,7 +171,7 @@ func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, err
 		}
 		f := &feed{
 			log: l.d.Log, stream: stream, name: src.Stream, created: created, now: l.d.Now,
-			durable: fmt.Sprintf("%s-%d-of-%d", l.o.Service, ln.n, l.o.Lanes),
+			service: l.o.Service, durable: fmt.Sprintf("%s-%d%s%d", l.o.Service, ln.n, laneMark, l.o.Lanes),
 			filters: l.filters(src, ln.n),
 		}
 		cons, err := f.open(ctx)
