@@ -3,6 +3,7 @@ package box
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // A production deployment brings its own.
 type Keys struct {
 	// Links signs tracking links, Identity hashes e-mail addresses and ids: 32
-	// random bytes each, in base64.
+	// random bytes each, in hex.
 	Links    string `json:"links"`
 	Identity string `json:"identity"`
 	// Webhook signs handoffs: "whsec_" and base64 of 32 random bytes.
@@ -45,7 +46,7 @@ func loadKeys(dir string) (Keys, error) {
 }
 
 func makeKeys(path string) (Keys, error) {
-	k := Keys{Links: random(), Identity: random(), Webhook: "whsec_" + random()}
+	k := newKeys()
 	raw, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return Keys{}, fmt.Errorf("encode development keys: %w", err)
@@ -56,8 +57,15 @@ func makeKeys(path string) (Keys, error) {
 	return k, nil
 }
 
-func random() string {
+func newKeys() Keys {
+	return Keys{
+		Links: hex.EncodeToString(random()), Identity: hex.EncodeToString(random()),
+		Webhook: "whsec_" + base64.StdEncoding.EncodeToString(random()),
+	}
+}
+
+func random() []byte {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // never fails: the runtime ends the process instead
-	return base64.StdEncoding.EncodeToString(raw)
+	return raw
 }

@@ -95,5 +95,3 @@ func freer(addr string) string {
 	}
 	return net.JoinHostPort(host, "0")
 }
-
-func url(l net.Listener) string { return "http://" + l.Addr().String() }

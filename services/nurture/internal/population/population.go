@@ -164,3 +164,14 @@ func (p *Person) visit(t time.Duration) []Step {
 	}
 	return append(steps, last)
 }
+
+// Refuse names the mailboxes that do not exist among some people's.
+func Refuse(people []*Person) func(address string) bool {
+	gone := map[string]bool{}
+	for _, p := range people {
+		if p.Gone {
+			gone[p.Profile.Email] = true
+		}
+	}
+	return func(address string) bool { return gone[address] }
+}

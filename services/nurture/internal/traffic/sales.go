@@ -3,6 +3,7 @@ package traffic
 import (
 	"context"
 	"fmt"
+	"time"
 
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -48,7 +49,7 @@ func (t *Traffic) answer(ctx context.Context, e *crmdesk.Event, stay string) {
 		a.Verdict, a.Reason, a.Text = crmdesk.Reject, leadv1.RejectReason_REJECT_REASON_NO_BUDGET, "budget opens next year"
 	case population.AcceptAndKeep, population.AcceptAndWin, population.AcceptAndLose:
 	}
-	t.later(ctx, j.After, func() {
+	t.owe(ctx, j.After, func() {
 		t.check(ctx, string(a.Verdict), -1, t.say(ctx, a))
 		t.close(ctx, a, j, stay)
 	})
@@ -65,10 +66,19 @@ func (t *Traffic) close(ctx context.Context, a crmdesk.Answer, j population.Judg
 	case population.AcceptAndKeep, population.NotReady, population.NoBudget:
 		return
 	}
-	t.later(ctx, j.Close, func() { t.check(ctx, string(a.Verdict), -1, t.say(ctx, a)) })
+	t.owe(ctx, j.Close, func() { t.check(ctx, string(a.Verdict), -1, t.say(ctx, a)) })
 }
 
 func (t *Traffic) say(ctx context.Context, a crmdesk.Answer) error {
 	_, err := t.opts.Desk.Answer(ctx, a)
 	return err
+}
+
+// owe is later for what the story must not end before.
+func (t *Traffic) owe(ctx context.Context, after time.Duration, do func()) {
+	t.owed.Add(1)
+	t.later(ctx, after, func() {
+		defer t.owed.Add(-1)
+		do()
+	})
 }

@@ -15,8 +15,11 @@ import (
 	"github.com/nurturehq/nurture/services/nurture/internal/population"
 )
 
-// consentText is what the forms of the website say next to the box.
-const consentText = "Send me useful articles by e-mail. I can unsubscribe at any time."
+// The website of the example configuration: its source and its write key.
+const (
+	ExampleSource = "website"
+	ExampleKey    = "website-write-key"
+)
 
 // site is the website: its forms post to ingest, its pages track visitors.
 type site struct {
@@ -39,7 +42,10 @@ func (s *site) step(ctx context.Context, p *population.Person, step population.S
 			"properties": map[string]any{"path": step.Path, "url": "https://www.nurture.example" + step.Path},
 		})
 	case population.SignUp:
-		return s.signUp(ctx, p, step)
+		if err := s.signUp(ctx, p, step); err != nil {
+			return err
+		}
+		return s.form(ctx, p, step) // the box for the newsletter beside it
 	case population.AskDemo, population.Download, population.Subscribe:
 		return s.form(ctx, p, step)
 	}
@@ -56,7 +62,6 @@ func (s *site) form(ctx context.Context, p *population.Person, step population.S
 	f.Set("anonymous_id", p.Anonymous)
 	f.Set("submission_id", s.id(p, step))
 	f.Set("consent_marketing_email", "yes")
-	f.Set("consent_text", consentText)
 	f.Set("utm_source", "search")
 	f.Set("utm_medium", "cpc")
 	f.Set("utm_campaign", "the-eighty")
@@ -73,7 +78,7 @@ func (s *site) form(ctx context.Context, p *population.Person, step population.S
 // told is what a person fills in: the demo form asks for more.
 func told(p *population.Person, kind population.Kind) map[string]string {
 	t := map[string]string{"email": p.Profile.Email, "first_name": p.Profile.FirstName, "time_zone": p.Profile.Zone}
-	if kind == population.Subscribe {
+	if kind == population.Subscribe || kind == population.SignUp {
 		return t
 	}
 	t["last_name"], t["company"], t["job_title"] = p.Profile.LastName, p.Profile.Company, p.Profile.JobTitle
@@ -91,10 +96,9 @@ func (s *site) signUp(ctx context.Context, p *population.Person, step population
 		"anonymousId": p.Anonymous, "userId": fmt.Sprintf("user-%d-%d", s.opts.Seed, p.N), "messageId": s.id(p, step),
 		"traits": map[string]any{
 			"email": p.Profile.Email, "firstName": p.Profile.FirstName, "lastName": p.Profile.LastName,
-			"company":  map[string]any{"name": p.Profile.Company, "industry": p.Profile.Industry, "employee_count": p.Profile.Employees},
-			"title":    p.Profile.JobTitle,
-			"address":  map[string]any{"country": p.Profile.Country},
-			"consents": map[string]any{"marketing_email": true},
+			"company": map[string]any{"name": p.Profile.Company, "industry": p.Profile.Industry, "employee_count": p.Profile.Employees},
+			"title":   p.Profile.JobTitle,
+			"address": map[string]any{"country": p.Profile.Country},
 		},
 		"context": map[string]any{"timezone": p.Profile.Zone, "page": map[string]any{"path": step.Path}},
 	})

@@ -41,7 +41,8 @@ type Traffic struct {
 	site    *site
 	byEmail map[string]*population.Person
 	acts    sync.WaitGroup
-	pending atomic.Int64
+	pending atomic.Int64 // acts still ahead
+	owed    atomic.Int64 // visits and answers among them
 	refused atomic.Int64
 	mails   atomic.Uint64
 	answers atomic.Uint64
@@ -58,6 +59,7 @@ func New(o Options) *Traffic {
 	}
 	if o.Visits {
 		t.pending.Store(int64(len(o.People)))
+		t.owed.Store(int64(len(o.People)))
 	}
 	return t
 }
@@ -85,6 +87,7 @@ func (t *Traffic) Run(ctx context.Context) error {
 func (t *Traffic) start(ctx context.Context, p *population.Person) {
 	t.acts.Go(func() {
 		defer t.pending.Add(-1)
+		defer t.owed.Add(-1)
 		t.walk(ctx, p, p.Visit)
 	})
 }
@@ -125,6 +128,12 @@ func (t *Traffic) Busy() bool {
 	return t.pending.Load() > 0 ||
 		t.mails.Load() < t.opts.Inbox.Counts().Received ||
 		t.answers.Load() < t.opts.Desk.Counts().Events
+}
+
+// Visiting says whether somebody is still on the way to raise the hand, or a rep
+// has not answered yet. Reactions to mails do not count: they never end.
+func (t *Traffic) Visiting() bool {
+	return t.owed.Load() > 0 || t.answers.Load() < t.opts.Desk.Counts().Events
 }
 
 // Refused is how many acts the services refused for good.

@@ -1,0 +1,139 @@
+package box
+
+import (
+	"context"
+	"path/filepath"
+
+	"google.golang.org/grpc"
+
+	"github.com/nurturehq/nurture/pkg/rpc"
+	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+	"github.com/nurturehq/nurture/services/campaign"
+	"github.com/nurturehq/nurture/services/handoff"
+	"github.com/nurturehq/nurture/services/ingest"
+	"github.com/nurturehq/nurture/services/nurture/internal/crmdesk"
+	"github.com/nurturehq/nurture/services/scoring"
+)
+
+// part is one of the four services, ready to run.
+type part struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// peers are the gRPC clients the services ask each other with.
+type peers struct {
+	ingest   ingestv1.IngestServiceClient
+	scoring  scoringv1.ScoringServiceClient
+	campaign campaignv1.CampaignServiceClient
+	handoff  handoffv1.HandoffServiceClient
+}
+
+// openServices puts the four together, the last of the flow first: they stop
+// in the opposite order, the front door first.
+func (b *Box) openServices() error {
+	p, err := b.dial()
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name string
+		open func(peers) (func(context.Context) error, error)
+	}{
+		{"handoff", b.handoff}, {"campaign", b.campaign}, {"scoring", b.scoring}, {"ingest", b.ingest},
+	} {
+		run, err := s.open(p)
+		if err != nil {
+			return err
+		}
+		b.parts = append(b.parts, part{s.name, run})
+	}
+	return nil
+}
+
+// dial opens the connections; they are used once both sides run.
+func (b *Box) dial() (p peers, err error) {
+	conn := func(door string) *grpc.ClientConn {
+		if err != nil {
+			return nil
+		}
+		var c *grpc.ClientConn
+		if c, err = rpc.Dial(b.Addr(door)); err == nil {
+			b.open.Add("connection to "+door, func(context.Context) error { return c.Close() })
+		}
+		return c
+	}
+	p = peers{
+		ingest:   ingestv1.NewIngestServiceClient(conn(IngestGRPC)),
+		scoring:  scoringv1.NewScoringServiceClient(conn(ScoringGRPC)),
+		campaign: campaignv1.NewCampaignServiceClient(conn(CampaignGRPC)),
+		handoff:  handoffv1.NewHandoffServiceClient(conn(HandoffGRPC)),
+	}
+	return p, err
+}
+
+func (b *Box) ingest(peers) (func(context.Context) error, error) {
+	s, err := ingest.New(b.ingestConfig(), ingest.Deps{
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[IngestHTTP], GRPC: b.doors[IngestGRPC],
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+func (b *Box) scoring(peers) (func(context.Context) error, error) {
+	s, err := scoring.New(b.scoringConfig(), scoring.Deps{
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[ScoringHTTP], GRPC: b.doors[ScoringGRPC],
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+func (b *Box) campaign(p peers) (func(context.Context) error, error) {
+	s, err := campaign.New(b.campaignConfig(), campaign.Deps{
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[CampaignHTTP], GRPC: b.doors[CampaignGRPC],
+		Ingest: p.ingest, Scoring: p.scoring,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+func (b *Box) handoff(p peers) (func(context.Context) error, error) {
+	s, err := handoff.New(b.handoffConfig(), handoff.Deps{
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[HandoffHTTP], GRPC: b.doors[HandoffGRPC],
+		Ingest: p.ingest, Scoring: p.scoring, Campaign: p.campaign,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+func (b *Box) ingestConfig() ingest.Config {
+	c := ingest.DefaultConfig()
+	c.Sources, c.IdentityKey = filepath.Join(b.opts.Config, "sources.yaml"), b.keys.Identity
+	return c
+}
+
+func (b *Box) scoringConfig() scoring.Config {
+	c := scoring.DefaultConfig()
+	c.Model = filepath.Join(b.opts.Config, "model.yaml")
+	return c
+}
+
+func (b *Box) handoffConfig() handoff.Config {
+	c := handoff.DefaultConfig()
+	c.Routes = filepath.Join(b.opts.Config, "routes.yaml")
+	c.Webhook.URL = b.URL(DeskHTTP) + crmdesk.WebhookPath
+	c.Webhook.Secrets = []string{b.keys.Webhook}
+	c.Webhook.Allow = []string{"127.0.0.0/8"}
+	return c
+}

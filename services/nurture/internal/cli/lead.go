@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/nurturehq/nurture/pkg/rpc"
+	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+)
+
+func newLead() *cobra.Command { return group("lead", "Look at one lead", newLeadShow()) }
+
+// addrs are where the four services answer gRPC.
+type addrs struct{ host, ingest, scoring, campaign, handoff string }
+
+func addrFlags(cmd *cobra.Command) *addrs {
+	a := &addrs{}
+	f := cmd.Flags()
+	f.StringVar(&a.host, "addr", "127.0.0.1", "host on which the services answer gRPC on their usual ports")
+	f.StringVar(&a.ingest, "ingest-addr", "", "host:port of ingest's gRPC (default port 9080 of --addr)")
+	f.StringVar(&a.scoring, "scoring-addr", "", "host:port of scoring's gRPC (default port 9081 of --addr)")
+	f.StringVar(&a.campaign, "campaign-addr", "", "host:port of campaign's gRPC (default port 9082 of --addr)")
+	f.StringVar(&a.handoff, "handoff-addr", "", "host:port of handoff's gRPC (default port 9083 of --addr)")
+	return a
+}
+
+// peers are the clients of the four services.
+type peers struct {
+	ingest   ingestv1.IngestServiceClient
+	scoring  scoringv1.ScoringServiceClient
+	campaign campaignv1.CampaignServiceClient
+	handoff  handoffv1.HandoffServiceClient
+	conns    []*grpc.ClientConn
+}
+
+func (a *addrs) dial() (*peers, error) {
+	p := &peers{}
+	dial := func(own, port string) (*grpc.ClientConn, error) {
+		target := own
+		if target == "" {
+			target = net.JoinHostPort(a.host, port)
+		}
+		conn, err := rpc.Dial(target)
+		if err != nil {
+			p.close()
+			return nil, fmt.Errorf("dial %s: %w", target, err)
+		}
+		p.conns = append(p.conns, conn)
+		return conn, nil
+	}
+	for _, d := range []struct {
+		own, port string
+		use       func(*grpc.ClientConn)
+	}{
+		{a.ingest, "9080", func(c *grpc.ClientConn) { p.ingest = ingestv1.NewIngestServiceClient(c) }},
+		{a.scoring, "9081", func(c *grpc.ClientConn) { p.scoring = scoringv1.NewScoringServiceClient(c) }},
+		{a.campaign, "9082", func(c *grpc.ClientConn) { p.campaign = campaignv1.NewCampaignServiceClient(c) }},
+		{a.handoff, "9083", func(c *grpc.ClientConn) { p.handoff = handoffv1.NewHandoffServiceClient(c) }},
+	} {
+		conn, err := dial(d.own, d.port)
+		if err != nil {
+			return nil, err
+		}
+		d.use(conn)
+	}
+	return p, nil
+}
+
+func (p *peers) close() {
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+// story is everything the services know of one lead. A service that has never
+// heard of it leaves its part nil.
+type story struct {
+	lead        *leadv1.Lead
+	activities  []*leadv1.Activity
+	score       *scoringv1.ExplainScoreResponse
+	enrollments []*campaignv1.Enrollment
+	touches     []*campaignv1.Touch
+	handoff     *handoffv1.Handoff
+}
+
+func newLeadShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show <lead id>", Short: "Tell the whole story of one lead: who, score, programs, mails, sales, what they did", Args: wantArgs("id"),
+	}
+	a := addrFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := a.dial()
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		s, err := p.story(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return printStory(cmd.OutOrStdout(), s)
+	}
+	return cmd
+}
+
+func (p *peers) story(ctx context.Context, id string) (*story, error) {
+	lead, err := p.ingest.GetLead(ctx, &ingestv1.GetLeadRequest{LeadId: id})
+	switch {
+	case status.Code(err) == codes.NotFound:
+		return nil, fmt.Errorf("there is no lead %q: ids are in the answers of the forms and on the CRM desk", id)
+	case err != nil:
+		return nil, fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", status.Convert(err).Message())
+	}
+	s := &story{lead: lead.GetLead()}
+	return s, p.rest(ctx, id, s)
+}
+
+// rest asks the other parts; a lead unknown to a service is no error.
+func (p *peers) rest(ctx context.Context, id string, s *story) error {
+	asks := []struct {
+		who string
+		ask func() error
+	}{
+		{"ingest", func() error {
+			r, err := p.ingest.ListActivities(ctx, &ingestv1.ListActivitiesRequest{LeadId: id, Limit: 200})
+			s.activities = r.GetActivities()
+			return err
+		}},
+		{"scoring", func() (err error) {
+			s.score, err = p.scoring.ExplainScore(ctx, &scoringv1.ExplainScoreRequest{LeadId: id})
+			return err
+		}},
+		{"campaign", func() error {
+			r, err := p.campaign.ListEnrollments(ctx, &campaignv1.ListEnrollmentsRequest{LeadId: id})
+			s.enrollments = r.GetEnrollments()
+			return err
+		}},
+		{"campaign", func() error {
+			r, err := p.campaign.ListTouches(ctx, &campaignv1.ListTouchesRequest{LeadId: id})
+			s.touches = r.GetTouches()
+			return err
+		}},
+		{"handoff", func() error {
+			r, err := p.handoff.GetHandoff(ctx, &handoffv1.GetHandoffRequest{LeadId: id})
+			s.handoff = r.GetHandoff()
+			return err
+		}},
+	}
+	for _, a := range asks {
+		if err := a.ask(); err != nil && status.Code(err) != codes.NotFound {
+			return fmt.Errorf("ask %s: %s", a.who, status.Convert(err).Message())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+// Package cli is the command line of Nurture: run everything here, play the
+// story, and look into what runs.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line and returns its error, one line for a person.
+func Main(ctx context.Context, args []string) error {
+	root := newRoot()
+	root.SetArgs(args)
+	return oneLine(root.ExecuteContext(ctx))
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nurture",
+		Short: "Develop the leads that are not ready to buy, hand over those that are",
+		Long: "Nurture owns the 80 leads of every 100 that are not ready to buy right now.\n" +
+			"Start with `nurture run`: everything in one process, with 100 demo leads.",
+		SilenceErrors: true, SilenceUsage: true,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	root.AddCommand(newRun(), newStory(), newStatus(), newLead(), newParked(), newVerify(), newLint(), newEngines(), newVersion())
+	return root
+}
+
+// noArgs refuses arguments and names the nearest command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return fmt.Errorf("unknown command or argument %q for %q%s (see %s --help)", args[0], cmd.CommandPath(), hint, cmd.CommandPath())
+}
+
+// wantArgs asks for exactly the arguments that are named.
+func wantArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return fmt.Errorf("%s needs %s: %s", cmd.CommandPath(), count(len(names)), cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "one argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+// oneLine makes an error of several lines one: joined errors go side by side.
+func oneLine(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	return &flat{err}
+}
+
+type flat struct{ error }
+
+func (f *flat) Unwrap() error { return f.error }
+
+func (f *flat) Error() string {
+	return strings.Join(strings.Split(strings.TrimSpace(f.error.Error()), "\n"), "; ")
+}
+
+var errGroupAlone = errors.New("a command is missing")
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			names := make([]string, len(commands))
+			for i, c := range commands {
+				names[i] = c.Name()
+			}
+			return fmt.Errorf("%w: %s %s", errGroupAlone, cmd.CommandPath(), strings.Join(names, "|"))
+		},
+	}
+	g.AddCommand(commands...)
+	return g
+}

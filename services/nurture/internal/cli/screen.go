@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	"github.com/nurturehq/nurture/services/nurture/internal/box"
+	"github.com/nurturehq/nurture/services/nurture/internal/funnel"
+	"github.com/nurturehq/nurture/services/nurture/internal/traffic"
+)
+
+// welcome prints where everything is and three things to try.
+func welcome(p *printer, b *box.Box, o box.Options) error {
+	p.f("Nurture is running. Everything listens on loopback.\n\n")
+	p.f("  mails as the leads see them   %s\n", b.URL(box.InboxHTTP))
+	p.f("  CRM desk of sales             %s\n", b.URL(box.DeskHTTP))
+	p.f("  forms and tracking            %s\n", b.URL(box.IngestHTTP))
+	p.f("  scores, programs, handoffs    %s  %s  %s\n", b.URL(box.ScoringHTTP), b.URL(box.CampaignHTTP), b.URL(box.HandoffHTTP))
+	p.f("  log (NATS)                    %s\n", b.NATSURL())
+	p.f("  data, development keys        %s\n\n", o.Data)
+	p.f("Try:\n")
+	for _, line := range examples(b) {
+		p.f("  %s\n", line)
+	}
+	p.f("\n")
+	return p.err
+}
+
+// How often the funnel is shown: redrawn in place on a terminal, as a new line
+// elsewhere.
+const (
+	redraw  = 500 * time.Millisecond
+	newLine = 5 * time.Second
+)
+
+// show prints the live funnel until ctx ends.
+func show(ctx context.Context, out io.Writer, b *box.Box) error {
+	every, begin, end := newLine, "", "\n"
+	if terminal(out) {
+		every, begin, end = redraw, "\r\x1b[K", ""
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		snap, err := b.Live.Snapshot(ctx)
+		if err != nil {
+			continue // NATS may be restarting; the next look shows it again
+		}
+		if _, err := fmt.Fprint(out, begin, funnelLine(snap), end); err != nil {
+			return err
+		}
+	}
+}
+
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+}
+
+// funnelLine is the funnel in one line.
+func funnelLine(s funnel.Snapshot) string {
+	line := fmt.Sprintf("captured %d | nurturing %d | qualified %d | at sales %d, accepted %d | recycled %d | won %d, lost %d | mails %d sent %d deferred %d suppressed | orphans %d",
+		s.Captured, s.Nurturing(), s.Stages[leadv1.Stage_STAGE_QUALIFIED], s.AtSales(), s.Accepted, s.Recycled,
+		s.Stages[leadv1.Stage_STAGE_WON], s.Stages[leadv1.Stage_STAGE_LOST], s.Sent, s.Deferred, s.Suppressed, s.Orphans)
+	if s.Parked > 0 {
+		line += fmt.Sprintf(" | PARKED %d: nurture parked list", s.Parked)
+	}
+	return line
+}
+
+// examples are three lines that work as they stand.
+func examples(b *box.Box) []string {
+	ingest := b.URL(box.IngestHTTP)
+	return []string{
+		"curl -i " + ingest + "/v1/forms/" + traffic.ExampleSource +
+			" -d form=demo -d email=you@yourcompany.example -d first_name=You -d consent_marketing_email=yes",
+		"curl -i -u " + traffic.ExampleKey + ": " + ingest + "/v1/page -d '{\"anonymousId\":\"me\",\"properties\":{\"path\":\"/pricing\"}}'",
+		"curl " + b.URL(box.CampaignHTTP) + "/v1/programs",
+	}
+}
