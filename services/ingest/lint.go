@@ -1,0 +1,25 @@
+package ingest
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/nurturehq/nurture/pkg/ledger"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+)
+
+// Ledger is the service's log, for `nurture verify`.
+func (s *Service) Ledger() *ledger.Ledger[*ingestv1.State] { return s.ledger }
+
+// Lint says what is wrong with a sources file, with line and column; nil when
+// ingest can use it.
+func Lint(file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read sources: %w", err)
+	}
+	_, err = source.Parse(file, raw)
+	return err
+}
