@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"slices"
+
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 )
 
@@ -9,6 +11,9 @@ type Transition struct {
 	On   Trigger
 	From []leadv1.Stage
 	To   leadv1.Stage
+	// Usual is how many of From, the first ones, are the common way; the others
+	// are for facts that overtake each other and for leads that come back.
+	Usual int
 	// Owner is who lets it happen: ingest, scoring, handoff or campaign.
 	Owner string
 	// Meaning is the row in words.
@@ -56,44 +61,44 @@ type stages = []leadv1.Stage
 // even when it overtakes another one (an assignment of a lead that has just
 // cooled), so those rows accept every stage the fact can meet.
 func transitionOf(on Trigger) (Transition, bool) {
-	row := func(from stages, to leadv1.Stage, owner, meaning string) (Transition, bool) {
-		return Transition{On: on, From: from, To: to, Owner: owner, Meaning: meaning}, true
+	row := func(usual, also stages, to leadv1.Stage, owner, meaning string) (Transition, bool) {
+		return Transition{On: on, From: slices.Concat(usual, also), Usual: len(usual), To: to, Owner: owner, Meaning: meaning}, true
 	}
 	switch on {
 	case Captured:
-		return row(stages{unknown}, fresh, "ingest", "the lead exists")
+		return row(stages{unknown}, nil, fresh, "ingest", "the lead exists")
 	case Scored:
-		return row(stages{fresh}, nurturing, "scoring", "scored, and not ready to buy")
+		return row(stages{fresh}, nil, nurturing, "scoring", "looked at, and not ready to buy")
 	case CrossedThreshold:
-		return row(stages{fresh, nurturing, recycled, inactive}, qualified, "scoring", "fit and behaviour reached the line")
+		return row(stages{nurturing}, stages{fresh, recycled, inactive}, qualified, "scoring", "fit and behaviour reached the line")
 	case FastTrack:
-		return row(stages{fresh, nurturing, rejected, recycled, lost, inactive}, qualified, "scoring", "asked for sales, whatever the points")
+		return row(stages{fresh, nurturing}, stages{rejected, recycled, lost, inactive}, qualified, "scoring", "asked for sales, whatever the points")
 	case Cooled:
-		return row(stages{qualified}, nurturing, "scoring", "interest faded below the line before sales took it")
+		return row(stages{qualified}, nil, nurturing, "scoring", "interest faded below the line before sales took it")
 	case Assigned:
-		return row(stages{unknown, fresh, nurturing, qualified, rejected, recycled, lost, inactive}, assigned, "handoff", "a rep owns it and has to answer")
+		return row(stages{qualified}, stages{unknown, fresh, nurturing, rejected, recycled, lost, inactive, suppressed}, assigned, "handoff", "a rep owns it and has to answer")
 	case Accepted:
-		return row(stages{qualified, assigned}, accepted, "handoff", "the rep took it")
+		return row(stages{assigned}, stages{qualified}, accepted, "handoff", "the rep took it")
 	case Confirmed:
-		return row(stages{qualified, assigned, accepted}, confirmed, "handoff", "sales confirmed the opportunity")
+		return row(stages{accepted}, stages{qualified, assigned}, confirmed, "handoff", "sales confirmed the opportunity")
 	case Won:
-		return row(stages{qualified, assigned, accepted, confirmed, lost}, won, "handoff", "became a customer")
+		return row(stages{confirmed}, stages{qualified, assigned, accepted, lost}, won, "handoff", "became a customer")
 	case Lost:
-		return row(stages{qualified, assigned, accepted, confirmed}, lost, "handoff", "the opportunity is over")
+		return row(stages{confirmed}, stages{qualified, assigned, accepted}, lost, "handoff", "the opportunity is over")
 	case Rejected:
-		return row(stages{qualified, assigned, accepted, confirmed}, rejected, "handoff", "the rep gave it back, with a reason")
+		return row(stages{assigned, accepted}, stages{qualified, confirmed}, rejected, "handoff", "the rep gave it back, with a reason")
 	case Recycled:
-		return row(stages{qualified, assigned, accepted, confirmed, lost, rejected}, recycled, "handoff", "due for more nurturing")
+		return row(stages{rejected}, stages{qualified, assigned, accepted, confirmed, lost}, recycled, "handoff", "due for more nurturing")
 	case Resumed:
-		return row(stages{rejected, recycled, inactive, suppressed}, nurturing, "scoring", "nurturing goes on")
+		return row(stages{recycled, suppressed}, stages{rejected, inactive}, nurturing, "scoring", "nurturing goes on: the lead has rested, or may be contacted again")
 	case Disqualified:
-		return row(stages{unknown, fresh, nurturing, qualified, assigned, accepted, confirmed, lost, rejected, recycled, inactive}, disqualified, "handoff", "will never be a customer")
+		return row(stages{assigned, accepted}, stages{unknown, fresh, nurturing, qualified, confirmed, lost, rejected, recycled, inactive}, disqualified, "handoff", "will never be a customer")
 	case Exhausted:
-		return row(stages{nurturing, recycled}, inactive, "campaign", "went through everything and never answered")
+		return row(stages{nurturing}, stages{recycled}, inactive, "campaign", "went through everything and never answered")
 	case Suppressed:
-		return row(stages{unknown, fresh, nurturing, qualified, rejected, recycled, inactive}, suppressed, "ingest", "must not be contacted")
+		return row(stages{nurturing}, stages{unknown, fresh, qualified, rejected, recycled, inactive}, suppressed, "ingest", "must not be contacted")
 	case Erased:
-		return row(append(All()[:len(All())-1], unknown), erased, "ingest", "asked to be forgotten")
+		return row(nil, append(All()[:len(All())-1], unknown), erased, "ingest", "asked to be forgotten")
 	default:
 		return Transition{}, false
 	}
