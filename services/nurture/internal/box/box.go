@@ -120,7 +120,7 @@ func (b *Box) Run(ctx context.Context, extras ...Extra) (err error) {
 		phases = append(phases, phase(p))
 	}
 	for _, e := range extras {
-		phases = append(phases, phase(e))
+		phases = append(phases, phase{e.Name, e.Run})
 	}
 	return runPhases(ctx, phases)
 }

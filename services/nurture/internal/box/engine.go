@@ -68,3 +68,11 @@ func (b *Box) openRedis(ctx context.Context) error {
 	}
 	return nil
 }
+
+// FlushRedis empties the cache, which must change no answer.
+func (b *Box) FlushRedis(ctx context.Context) error {
+	if err := b.redis.FlushAll(ctx).Err(); err != nil {
+		return fmt.Errorf("empty Redis: %w", err)
+	}
+	return nil
+}

@@ -82,9 +82,9 @@ func (p *peers) close() {
 	}
 }
 
-// story is everything the services know of one lead. A service that has never
+// biography is everything the services know of one lead. A service that has never
 // heard of it leaves its part nil.
-type story struct {
+type biography struct {
 	lead        *leadv1.Lead
 	activities  []*leadv1.Activity
 	score       *scoringv1.ExplainScoreResponse
@@ -104,16 +104,16 @@ func newLeadShow() *cobra.Command {
 			return err
 		}
 		defer p.close()
-		s, err := p.story(cmd.Context(), args[0])
+		s, err := p.biography(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		return printStory(cmd.OutOrStdout(), s)
+		return printBiography(cmd.OutOrStdout(), s)
 	}
 	return cmd
 }
 
-func (p *peers) story(ctx context.Context, id string) (*story, error) {
+func (p *peers) biography(ctx context.Context, id string) (*biography, error) {
 	lead, err := p.ingest.GetLead(ctx, &ingestv1.GetLeadRequest{LeadId: id})
 	switch {
 	case status.Code(err) == codes.NotFound:
@@ -121,12 +121,12 @@ func (p *peers) story(ctx context.Context, id string) (*story, error) {
 	case err != nil:
 		return nil, fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", status.Convert(err).Message())
 	}
-	s := &story{lead: lead.GetLead()}
+	s := &biography{lead: lead.GetLead()}
 	return s, p.rest(ctx, id, s)
 }
 
 // rest asks the other parts; a lead unknown to a service is no error.
-func (p *peers) rest(ctx context.Context, id string, s *story) error {
+func (p *peers) rest(ctx context.Context, id string, s *biography) error {
 	asks := []struct {
 		who string
 		ask func() error

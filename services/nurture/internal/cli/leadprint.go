@@ -14,8 +14,8 @@ import (
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 )
 
-// printStory tells a lead's story in paragraphs.
-func printStory(out io.Writer, s *story) error {
+// printBiography tells a lead's story in paragraphs.
+func printBiography(out io.Writer, s *biography) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	p := &printer{w: w}
 	s.printWho(p)
@@ -26,7 +26,7 @@ func printStory(out io.Writer, s *story) error {
 	return errors.Join(p.err, w.Flush())
 }
 
-func (s *story) printWho(p *printer) {
+func (s *biography) printWho(p *printer) {
 	l, who := s.lead, s.lead.GetProfile()
 	p.f("LEAD\t%s\n", l.GetLeadId())
 	for _, f := range [][2]string{
@@ -51,7 +51,7 @@ func (s *story) printWho(p *printer) {
 	}
 }
 
-func (s *story) printScore(p *printer) {
+func (s *biography) printScore(p *printer) {
 	sc := s.score.GetScore()
 	if sc == nil {
 		p.f("SCORE\tnot scored yet\n")
@@ -76,7 +76,7 @@ func (s *story) printScore(p *printer) {
 	}
 }
 
-func (s *story) printPrograms(p *printer) {
+func (s *biography) printPrograms(p *printer) {
 	p.f("PROGRAMS\t%s\n", yes(len(s.enrollments) == 0, "none", ""))
 	for _, e := range s.enrollments {
 		p.f("  %s\t%s%s, enrolled %s (%s)%s\n", e.GetProgram(), plain(e.GetStatus().String(), "ENROLLMENT_STATUS_"),
@@ -89,7 +89,7 @@ func (s *story) printPrograms(p *printer) {
 	}
 }
 
-func (s *story) printSales(p *printer) {
+func (s *biography) printSales(p *printer) {
 	h := s.handoff
 	if h == nil {
 		p.f("SALES\tnever handed over\n")
@@ -106,7 +106,7 @@ func (s *story) printSales(p *printer) {
 }
 
 // printTimeline lists what the person did and what was done, in order of time.
-func (s *story) printTimeline(p *printer) {
+func (s *biography) printTimeline(p *printer) {
 	type line struct {
 		at   time.Time
 		text string

@@ -1,12 +1,14 @@
 package population
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/nyaruka/phonenumbers"
 	"pgregory.net/rapid"
 )
 
@@ -82,6 +84,17 @@ func TestAddressesAreUniqueAndReachNobody(t *testing.T) {
 			t.Errorf("address %q is taken or real", email)
 		}
 		seen[email] = true
+	}
+}
+
+func TestPhoneNumbersAreOnesThatFormsTake(t *testing.T) {
+	for _, where := range places() {
+		for n := range 100 {
+			number, err := phonenumbers.Parse(fmt.Sprintf(where.phone, n), "")
+			if err != nil || !phonenumbers.IsValidNumber(number) {
+				t.Fatalf("%s: "+where.phone+" is no phone number", where.country, n)
+			}
+		}
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// place is where somebody works: country, zone and how a phone number begins.
+// place is where somebody works: country, zone, and a phone number of a range
+// that is kept for films, as a pattern for two digits.
 type place struct{ country, zone, phone string }
 
 // newProfile makes up a person at a made-up company. Addresses end in reserved
@@ -30,7 +31,7 @@ func newProfile(d *rand.Rand, seed uint64, n int, r Readiness) Profile {
 		p.Employees = 60 + d.IntN(900)
 	}
 	if d.Float64() < .4 || r == ReadyNow {
-		p.Phone = fmt.Sprintf("%s%07d", where.phone, d.IntN(10_000_000))
+		p.Phone = fmt.Sprintf(where.phone, d.IntN(100))
 	}
 	return p
 }
@@ -59,8 +60,8 @@ func juniorTitles() []string {
 
 func places() []place {
 	return []place{
-		{"DE", "Europe/Berlin", "+4930"}, {"FR", "Europe/Paris", "+3314"}, {"GB", "Europe/London", "+4420"},
-		{"US", "America/New_York", "+1212"}, {"US", "America/Los_Angeles", "+1415"}, {"IN", "Asia/Kolkata", "+9122"},
-		{"SE", "Europe/Stockholm", "+468"},
+		{"DE", "Europe/Berlin", "+4930231251%02d"}, {"FR", "Europe/Paris", "+331990001%02d"}, {"GB", "Europe/London", "+4420794601%02d"},
+		{"US", "America/New_York", "+121255501%02d"}, {"US", "America/Los_Angeles", "+131055501%02d"}, {"IN", "Asia/Kolkata", "+9122255501%02d"},
+		{"SE", "Europe/Stockholm", "+468465004%02d"},
 	}
 }

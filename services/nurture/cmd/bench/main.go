@@ -1,0 +1,52 @@
+// Command bench prints what the platform does beside what its engine can do,
+// measured in one run: one line per figure, "name value unit". Arguments name
+// the groups to run; without any, all.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/nurturehq/nurture/services/nurture/internal/bench"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context, wanted []string) error {
+	groups := bench.Groups()
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
+	}
+	for _, w := range wanted {
+		if !slices.Contains(names, w) {
+			return fmt.Errorf("there is no group %q: choose from %s", w, strings.Join(names, ", "))
+		}
+	}
+	for _, g := range groups {
+		if len(wanted) > 0 && !slices.Contains(wanted, g.Name) {
+			continue
+		}
+		lines, err := g.Measure(ctx, "deploy/example")
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", g.Name, err)
+		}
+		for _, l := range lines {
+			fmt.Println(l)
+		}
+	}
+	return nil
+}

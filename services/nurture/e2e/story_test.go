@@ -1,0 +1,67 @@
+// Package e2e plays the whole product: the story of the essay in one process,
+// and a few leads through four processes.
+package e2e
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nurturehq/nurture/services/nurture/internal/box"
+	"github.com/nurturehq/nurture/services/nurture/internal/story"
+)
+
+// example is the configuration that the repository ships.
+func example(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../../../deploy/example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestOfAHundredLeadsAboutTwentyAreReadyAndNobodyIsLost(t *testing.T) {
+	o := story.Defaults()
+	o.Config = example(t)
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.After = func(ctx context.Context, b *box.Box) error {
+		verify(ctx, t, b, "with a warm cache")
+		if err := b.FlushRedis(ctx); err != nil {
+			return err
+		}
+		verify(ctx, t, b, "after the cache was emptied")
+		return nil
+	}
+	report, err := story.Play(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("report %+v", report)
+	if err := report.Check(100); err != nil {
+		t.Error(err)
+	}
+	if n := report.QualifiedAtArrival; n < 15 || n > 25 {
+		t.Errorf("%d leads were ready at arrival, want about 20", n)
+	}
+	if report.HandedOff < report.QualifiedAtArrival || report.Nurturing == 0 || report.Recycled == 0 || report.Mails < 100 {
+		t.Errorf("the story left a part out: %+v", report)
+	}
+}
+
+// verify rebuilds all states from the log.
+func verify(ctx context.Context, t *testing.T, b *box.Box, when string) {
+	t.Helper()
+	reports, err := b.Verify(ctx)
+	if err != nil {
+		t.Errorf("verify %s: %v", when, err)
+	}
+	for _, r := range reports {
+		t.Logf("%s: %s leads=%d mismatches=%d", when, r.Service, r.Leads, len(r.Mismatches))
+		if len(r.Mismatches) > 0 || r.Leads == 0 {
+			t.Errorf("%s: %s has %d leads and mismatches %+v", when, r.Service, r.Leads, r.Mismatches)
+		}
+	}
+}
