@@ -273,3 +273,18 @@ func BenchmarkFold(b *testing.B) {
 		}
 	}
 }
+
+func TestPointsDoNotTakeALeadFromARepWhoHasNotYetGivenItBackWhole(t *testing.T) {
+	l := newLife(t)
+	l.ingest("import", captured())
+	l.sales("assigned", assigned())
+	l.sales("rejected", rejected()[:1]...)
+	l.waits(2 * day)
+	for range 3 {
+		l.does("page_viewed", "path", "/pricing")
+		l.does("email_clicked")
+	}
+	if sc := l.state.GetScore(); sc.GetStage() != leadv1.Stage_STAGE_REJECTED || sc.GetQualified() {
+		t.Fatalf("score %v", sc)
+	}
+}
