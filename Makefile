@@ -16,7 +16,7 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Run all of Nurture here, with 100 demo leads arriving (DEMO=off: without)
-	exec bin/nurture run --demo=$(DEMO)
+	exec bin/nurture run --demo $(DEMO)
 
 .PHONY: demo
 demo: DEMO = on
