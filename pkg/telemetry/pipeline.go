@@ -99,7 +99,7 @@ func (p *pipeline) startMetrics(ctx context.Context, res *resource.Resource) err
 		opts = append(opts, sdkmetric.WithReader(push))
 	}
 	p.MeterProvider = sdkmetric.NewMeterProvider(opts...)
-	p.closers = append(p.closers, p.MeterProvider.Shutdown)
+	p.closers = append(p.closers, p.Shutdown)
 	return nil
 }
 

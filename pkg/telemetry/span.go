@@ -26,8 +26,10 @@ func StartSend(ctx context.Context, destination string, attrs ...attribute.KeyVa
 	if !recording() {
 		return ctx, noop.Span{}
 	}
-	return start(ctx, span{kind: trace.SpanKindProducer, op: "send",
-		optype: semconv.MessagingOperationTypeSend, destination: destination, attrs: attrs})
+	return start(ctx, span{
+		kind: trace.SpanKindProducer, op: "send",
+		optype: semconv.MessagingOperationTypeSend, destination: destination, attrs: attrs,
+	})
 }
 
 // StartConsume begins the span "process <destination>" (kind CONSUMER) around
@@ -37,8 +39,10 @@ func StartConsume(ctx context.Context, destination string, attrs ...attribute.Ke
 	if !recording() {
 		return ctx, noop.Span{}
 	}
-	return start(ctx, span{kind: trace.SpanKindConsumer, op: "process",
-		optype: semconv.MessagingOperationTypeProcess, destination: destination, attrs: attrs})
+	return start(ctx, span{
+		kind: trace.SpanKindConsumer, op: "process",
+		optype: semconv.MessagingOperationTypeProcess, destination: destination, attrs: attrs,
+	})
 }
 
 // StartLinked begins the span "process <destination>" in a trace of its own
@@ -57,9 +61,11 @@ func StartLinked(ctx context.Context, destination string, causes []context.Conte
 	if len(causes) > 1 {
 		attrs = append(attrs, semconv.MessagingBatchMessageCount(len(causes)))
 	}
-	return start(ctx, span{kind: trace.SpanKindConsumer, op: "process",
+	return start(ctx, span{
+		kind: trace.SpanKindConsumer, op: "process",
 		optype: semconv.MessagingOperationTypeProcess, destination: destination,
-		attrs: attrs, opts: []trace.SpanStartOption{trace.WithNewRoot(), trace.WithLinks(links...)}})
+		attrs: attrs, opts: []trace.SpanStartOption{trace.WithNewRoot(), trace.WithLinks(links...)},
+	})
 }
 
 // End ends a span, marked as failed when err is not nil. The text of err must
