@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -109,12 +108,6 @@ func (d *decoder) expected(p place, what string) {
 	d.fail(p, fmt.Errorf("expected %s, found %s", what, found(p.node)))
 }
 
-var (
-	nodeType     = reflect.TypeFor[yaml.Node]()
-	textType     = reflect.TypeFor[Text]()
-	durationType = reflect.TypeFor[time.Duration]()
-)
-
 // value decodes what stands at a place into v, which can be set.
 func (d *decoder) value(p place, v reflect.Value) {
 	if d.nodes++; d.nodes > maxNodes || p.depth > maxDepth {
@@ -127,9 +120,9 @@ func (d *decoder) value(p place, v reflect.Value) {
 		p.node = p.node.Alias
 	}
 	switch {
-	case v.Type() == nodeType:
+	case v.Type() == reflect.TypeFor[yaml.Node]():
 		v.Set(reflect.ValueOf(*p.node))
-	case v.Type() == textType:
+	case v.Type() == reflect.TypeFor[Text]():
 		d.text(p, v)
 	case v.Kind() == reflect.Pointer:
 		d.pointer(p, v)
@@ -228,7 +221,7 @@ func (d *decoder) scalar(p place, v reflect.Value) {
 // fits reports whether a YAML type may stand where v is wanted. Any scalar
 // may where text is wanted: a version "1.10" must not lose its zero.
 func fits(tag string, v reflect.Value) bool {
-	if v.Type() == durationType {
+	if isDuration(v.Type()) {
 		return tag != "!!null"
 	}
 	switch v.Kind() {

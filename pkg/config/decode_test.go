@@ -204,14 +204,14 @@ func TestHostileFilesEndInAnError(t *testing.T) {
 	for i := 'b'; i < 'j'; i++ {
 		bomb += string(i) + ": &" + string(i) + " [" + strings.Repeat("*"+string(i-1)+",", 10) + "]\n"
 	}
-	var any map[string]node
-	if err := config.DecodeYAML("bomb.yaml", []byte(bomb), &any); err == nil {
+	var tree map[string]node
+	if err := config.DecodeYAML("bomb.yaml", []byte(bomb), &tree); err == nil {
 		t.Error("an alias bomb was accepted")
 	}
-	if err := config.DecodeYAML("loop.yaml", []byte("a: &a [*a]\n"), &any); err == nil {
+	if err := config.DecodeYAML("loop.yaml", []byte("a: &a [*a]\n"), &tree); err == nil {
 		t.Error("a loop was accepted")
 	}
-	if err := config.DecodeYAML("deep.yaml", []byte("a: "+strings.Repeat("[", 500)+strings.Repeat("]", 500)), &any); err == nil {
+	if err := config.DecodeYAML("deep.yaml", []byte("a: "+strings.Repeat("[", 500)+strings.Repeat("]", 500)), &tree); err == nil {
 		t.Error("a deep nest was accepted")
 	}
 }

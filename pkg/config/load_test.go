@@ -50,13 +50,17 @@ func TestFlagsBeatTheEnvironmentBeatsTheFileBeatsDefaults(t *testing.T) {
 	t.Setenv("APP_HOSTS", "a.example, b.example")
 	t.Setenv("APP_KEY", "")
 	got := defaults()
-	err := config.Load(&got, config.Options{File: file, EnvPrefix: "APP",
-		Args: []string{"--smtp-addr", "flag", "--smtp-tls=false", "-log-level=ERROR"}})
+	err := config.Load(&got, config.Options{
+		File: file, EnvPrefix: "APP",
+		Args: []string{"--smtp-addr", "flag", "--smtp-tls=false", "-log-level=ERROR"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := settings{HTTPAddr: ":1", Timeout: 2 * time.Minute, Key: "dev", Hosts: []string{"a.example", "b.example"},
-		Level: slog.LevelError, SMTP: smtp{Addr: "flag"}, Keys: map[string]string{"web": "k"}}
+	want := settings{
+		HTTPAddr: ":1", Timeout: 2 * time.Minute, Key: "dev", Hosts: []string{"a.example", "b.example"},
+		Level: slog.LevelError, SMTP: smtp{Addr: "flag"}, Keys: map[string]string{"web": "k"},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

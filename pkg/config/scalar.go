@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+func isDuration(t reflect.Type) bool { return t == reflect.TypeFor[time.Duration]() }
+
 // isScalar reports whether v is written as one word.
 func isScalar(v reflect.Value) bool {
 	switch v.Kind() {
@@ -24,7 +26,7 @@ func isScalar(v reflect.Value) bool {
 
 // expectation says in words what may stand where a type is wanted.
 func expectation(t reflect.Type) string {
-	if t == durationType {
+	if isDuration(t) {
 		return strings.TrimPrefix(errDuration.Error(), "expected ")
 	}
 	switch t.Kind() {
@@ -43,7 +45,7 @@ func expectation(t reflect.Type) string {
 
 // parse sets a scalar from text.
 func parse(v reflect.Value, text string) error {
-	if v.Type() == durationType {
+	if isDuration(v.Type()) {
 		d, err := ParseDuration(text)
 		v.SetInt(int64(d))
 		return err
@@ -122,7 +124,7 @@ func toText(v reflect.Value) string {
 			return string(text)
 		}
 	}
-	if v.Type() == durationType {
+	if isDuration(v.Type()) {
 		return FormatDuration(time.Duration(v.Int()))
 	}
 	if v.Kind() != reflect.Slice {
