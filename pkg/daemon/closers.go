@@ -17,13 +17,13 @@ type Closers struct {
 }
 
 type closer struct {
-	name  string
-	close func(context.Context) error
+	name string
+	shut func(context.Context) error
 }
 
 // Add remembers something that was opened. name is used in errors.
-func (c *Closers) Add(name string, close func(context.Context) error) {
-	c.open = append(c.open, closer{name, close})
+func (c *Closers) Add(name string, shut func(context.Context) error) {
+	c.open = append(c.open, closer{name, shut})
 }
 
 // Close closes everything, last opened first, whatever fails on the way, and
@@ -33,7 +33,7 @@ func (c *Closers) Close(ctx context.Context) error {
 	for n := len(c.open); n > 0; n = len(c.open) {
 		last := c.open[n-1]
 		c.open = c.open[:n-1]
-		if err := last.close(ctx); err != nil {
+		if err := last.shut(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("close %s: %w", last.name, err))
 		}
 	}
