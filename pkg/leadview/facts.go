@@ -16,12 +16,16 @@ const (
 	maxDigits = 6
 )
 
-// personal are the words that, in the name of an attribute, say that its value
-// is about one person.
-var personal = [...]string{
-	"name", "firstname", "lastname", "surname", "fullname", "mail", "email", "phone", "mobile", "tel", "telephone", "fax",
-	"address", "street", "birth", "birthday", "dob", "ip", "passport", "ssn", "iban",
-	"message", "comment", "comments", "note", "notes",
+// personal reports whether a word in the name of an attribute says that its
+// value is about one person.
+func personal(word string) bool {
+	switch strings.ToLower(word) {
+	case "name", "firstname", "lastname", "surname", "fullname", "birth", "birthday", "dob",
+		"mail", "email", "phone", "mobile", "tel", "telephone", "fax", "address", "street", "ip",
+		"passport", "ssn", "iban", "message", "comment", "comments", "note", "notes":
+		return true
+	}
+	return false
 }
 
 // Facts says what is known about a lead without saying who it is: names,
@@ -91,7 +95,7 @@ func attributes(p *leadv1.Profile) map[string]string {
 func namesPerson(name string) bool {
 	var word strings.Builder
 	hit := func() bool {
-		found := slices.Contains(personal[:], strings.ToLower(word.String()))
+		found := personal(word.String())
 		word.Reset()
 		return found
 	}
@@ -105,7 +109,7 @@ func namesPerson(name string) bool {
 			word.WriteRune(r)
 		}
 	}
-	return hit() || slices.Contains(personal[:], strings.ToLower(name))
+	return hit() || personal(name)
 }
 
 // impersonal answers a value, or "" when it may say who the person is: an

@@ -76,13 +76,17 @@ func TestNoPersonalDataGetsIntoFacts(t *testing.T) {
 		leak := func(where string) string {
 			return strings.Replace(around.Draw(t, where), "%", secret.Draw(t, where), 1)
 		}
-		p := &leadv1.Profile{Email: email, Phone: phone, FirstName: first, LastName: last,
-			JobTitle: leak("job"), Industry: leak("industry"), Attributes: map[string]string{}}
+		p := &leadv1.Profile{
+			Email: email, Phone: phone, FirstName: first, LastName: last,
+			JobTitle: leak("job"), Industry: leak("industry"), Attributes: map[string]string{},
+		}
 		for _, f := range fields {
 			p.Attributes[f] = leak(f)
 		}
-		text := strings.ToLower(prototext.Format(leadview.Facts(&leadv1.Lead{Profile: p,
-			FirstTouch: &leadv1.Attribution{UtmSource: leak("utm"), UtmCampaign: leak("utm")}})))
+		text := strings.ToLower(prototext.Format(leadview.Facts(&leadv1.Lead{
+			Profile:    p,
+			FirstTouch: &leadv1.Attribution{UtmSource: leak("utm"), UtmCampaign: leak("utm")},
+		})))
 		for _, own := range []string{first, last, email, phone, phone[5:]} {
 			if strings.Contains(text, strings.ToLower(own)) {
 				t.Fatalf("%q got into %s", own, text)

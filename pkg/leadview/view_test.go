@@ -103,9 +103,11 @@ func newWorld() *world {
 }
 
 var want = map[string]*leadv1.View{
-	"full": {LeadId: "full", Lead: &leadv1.Facts{HasEmail: true, Source: "website"}, Stage: leadv1.Stage_STAGE_QUALIFIED,
+	"full": {
+		LeadId: "full", Lead: &leadv1.Facts{HasEmail: true, Source: "website"}, Stage: leadv1.Stage_STAGE_QUALIFIED,
 		Score:    &leadv1.ScoreFacts{Fit: 30, Behaviour: 12.5, Grade: "A2", Qualified: true, FastTrack: true},
-		Programs: []string{"warm-up", "webinar"}},
+		Programs: []string{"warm-up", "webinar"},
+	},
 	"new":    {LeadId: "new", Lead: &leadv1.Facts{Source: "import"}, Stage: leadv1.Stage_STAGE_NEW},
 	"nobody": {LeadId: "nobody"},
 }
