@@ -15,10 +15,10 @@ import (
 
 // drain tells the world first, then takes nothing new and lets what is in
 // flight finish, then, when patience ends, cuts off what is left.
-func (s *server) drain(patience time.Duration) {
+func (s *server) drain(ctx context.Context, patience time.Duration) {
 	close(s.gone)
 	s.health.Shutdown()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { stop(ctx, s.grpc) })
@@ -68,11 +68,12 @@ func (p *probe) Check(ctx context.Context, req *healthv1.HealthCheckRequest) (*h
 	return notServing(), nil
 }
 
-// Watch tells how things stand and then of the end, which also ends the watch:
-// an idle watcher must not hold up the drain. What happens in between, clients
-// learn by asking.
+// Watch says SERVING until the end, whether or not the service is ready now:
+// clients that watch would turn away at the first hiccup and learn too late
+// that it has passed, while a call tells them at once. The end also ends the
+// watch: an idle watcher must not hold up the drain.
 func (p *probe) Watch(req *healthv1.HealthCheckRequest, stream grpc.ServerStreamingServer[healthv1.HealthCheckResponse]) error {
-	now, err := p.Check(stream.Context(), req)
+	now, err := p.Server.Check(stream.Context(), req)
 	if status.Code(err) == codes.NotFound {
 		now, err = &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_SERVICE_UNKNOWN}, nil
 	}

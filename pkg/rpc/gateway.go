@@ -72,20 +72,22 @@ func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
 // guarded answers 500 when a handler panics, and logs why.
 func guarded(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-				panic(p)
-			}
-			log.ErrorContext(r.Context(), "request panicked", "route", r.Pattern,
-				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			WriteError(w, r, errors.New("panic"))
-		}()
+		defer answerPanic(log, w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func answerPanic(log *slog.Logger, w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+		panic(p)
+	}
+	log.ErrorContext(r.Context(), "request panicked", "route", r.Pattern,
+		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	WriteError(w, r, errors.New("panic"))
 }
 
 // gateway serves the REST/JSON form of the services. Browsers may not send
@@ -115,8 +117,10 @@ func (s *server) gateway(ctx context.Context) (http.Handler, error) {
 	})
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, r, Problem{Status: http.StatusForbidden,
-			Detail: "a browser may send changes from pages of this origin only"})
+		writeProblem(w, r, Problem{
+			Status: http.StatusForbidden,
+			Detail: "a browser may send changes from pages of this origin only",
+		})
 	}))
 	return sameOrigin.Handler(limited), nil
 }

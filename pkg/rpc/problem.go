@@ -40,8 +40,10 @@ type Problem struct {
 // every route looks the same.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		writeProblem(w, r, Problem{Status: http.StatusRequestEntityTooLarge,
-			Detail: "the request body may have at most " + strconv.FormatInt(tooBig.Limit, 10) + " bytes"})
+		writeProblem(w, r, Problem{
+			Status: http.StatusRequestEntityTooLarge,
+			Detail: "the request body may have at most " + strconv.FormatInt(tooBig.Limit, 10) + " bytes",
+		})
 		return
 	}
 	writeStatus(w, r, Status(err))

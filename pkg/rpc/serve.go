@@ -68,10 +68,10 @@ func serve(ctx context.Context, opts ServeOptions, patience time.Duration) error
 	failed := s.start()
 	select {
 	case <-ctx.Done():
-		s.drain(patience)
+		s.drain(context.WithoutCancel(ctx), patience)
 		return nil
 	case err := <-failed:
-		s.drain(patience)
+		s.drain(context.WithoutCancel(ctx), patience)
 		return fmt.Errorf("serve: %w", err)
 	}
 }

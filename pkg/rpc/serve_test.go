@@ -121,6 +121,9 @@ func TestHealthFollowsReadiness(t *testing.T) {
 		if err != nil || resp.GetStatus() != c.serving {
 			t.Errorf("trouble %v: gRPC says %v, %v", c.trouble, resp.GetStatus(), err)
 		}
+		if _, err := f.client.GetLead(t.Context(), &ingestv1.GetLeadRequest{LeadId: "known"}); err != nil {
+			t.Errorf("trouble %v: clients turned away: %v", c.trouble, err)
+		}
 		got := f.do(t, http.MethodGet, "/readyz", "")
 		if got.status != c.ready {
 			t.Errorf("trouble %v: HTTP says %d", c.trouble, got.status)
@@ -131,6 +134,15 @@ func TestHealthFollowsReadiness(t *testing.T) {
 		if got := f.do(t, http.MethodGet, "/healthz", ""); got.status != http.StatusOK {
 			t.Errorf("alive, but /healthz says %d", got.status)
 		}
+	}
+}
+
+func TestClientsThatComeWhileAServiceIsNotReadyStillReachIt(t *testing.T) {
+	f := serve(t, &ingest{}, func(o *rpc.ServeOptions) {
+		o.Ready = func(context.Context) error { return errors.New("still catching up") }
+	})
+	if _, err := f.client.GetLead(t.Context(), &ingestv1.GetLeadRequest{LeadId: "known"}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -77,18 +77,25 @@ func Invalid(fields ...Field) error {
 	return &marked{error: errors.New(strings.Join(texts, "; ")), code: codes.InvalidArgument, fields: fields}
 }
 
-// foreseen are the errors that mean the same in every service.
-var foreseen = [...]struct {
-	err  error
-	code codes.Code
-}{
-	{ledger.ErrNotFound, codes.NotFound},
-	{ledger.ErrUnavailable, codes.Unavailable},
-	{ledger.ErrStopped, codes.Unavailable},
-	{bus.ErrUnavailable, codes.Unavailable},
-	{bus.ErrConflict, codes.Aborted},
-	{context.DeadlineExceeded, codes.DeadlineExceeded},
-	{context.Canceled, codes.Canceled},
+// foreseen is the code of the errors that mean the same in every service.
+func foreseen(err error) (codes.Code, bool) {
+	for _, known := range [...]struct {
+		err  error
+		code codes.Code
+	}{
+		{ledger.ErrNotFound, codes.NotFound},
+		{ledger.ErrUnavailable, codes.Unavailable},
+		{ledger.ErrStopped, codes.Unavailable},
+		{bus.ErrUnavailable, codes.Unavailable},
+		{bus.ErrConflict, codes.Aborted},
+		{context.DeadlineExceeded, codes.DeadlineExceeded},
+		{context.Canceled, codes.Canceled},
+	} {
+		if errors.Is(err, known.err) {
+			return known.code, true
+		}
+	}
+	return codes.Internal, false
 }
 
 // Status says what a caller is told about an error: THE mapping. The outermost
@@ -104,10 +111,8 @@ func Status(err error) *status.Status {
 	if s, ok := status.FromError(err); ok {
 		return passedOn(s)
 	}
-	for _, f := range foreseen {
-		if errors.Is(err, f.err) {
-			return withDetails(status.New(f.code, err.Error()), nil, 0)
-		}
+	if code, ok := foreseen(err); ok {
+		return withDetails(status.New(code, err.Error()), nil, 0)
 	}
 	return status.New(codes.Internal, hidden)
 }
