@@ -917,6 +917,60 @@ func (x *ResolveTouchResponse) GetTouch() *Touch {
 	return nil
 }
 
+// EnrollCommand is what the journey folds for Enroll: the request, and what
+// was known about the lead, for one that campaign has not met yet.
+type EnrollCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       *EnrollRequest         `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	View          *v1.View               `protobuf:"bytes,2,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrollCommand) Reset() {
+	*x = EnrollCommand{}
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrollCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrollCommand) ProtoMessage() {}
+
+func (x *EnrollCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrollCommand.ProtoReflect.Descriptor instead.
+func (*EnrollCommand) Descriptor() ([]byte, []int) {
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EnrollCommand) GetRequest() *EnrollRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *EnrollCommand) GetView() *v1.View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
 // Enrollment is one lead's way through one program version.
 type Enrollment struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -948,7 +1002,7 @@ type Enrollment struct {
 
 func (x *Enrollment) Reset() {
 	*x = Enrollment{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[16]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1014,7 @@ func (x *Enrollment) String() string {
 func (*Enrollment) ProtoMessage() {}
 
 func (x *Enrollment) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[16]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1027,7 @@ func (x *Enrollment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enrollment.ProtoReflect.Descriptor instead.
 func (*Enrollment) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{16}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Enrollment) GetId() string {
@@ -1098,7 +1152,7 @@ type Touch struct {
 
 func (x *Touch) Reset() {
 	*x = Touch{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[17]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1164,7 @@ func (x *Touch) String() string {
 func (*Touch) ProtoMessage() {}
 
 func (x *Touch) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[17]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1177,7 @@ func (x *Touch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touch.ProtoReflect.Descriptor instead.
 func (*Touch) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{17}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Touch) GetId() string {
@@ -1244,7 +1298,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[18]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1310,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[18]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1323,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{18}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *State) GetLeadId() string {
@@ -1354,7 +1408,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[19]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1420,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[19]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1433,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{19}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1499,7 +1553,7 @@ type Enrolled struct {
 
 func (x *Enrolled) Reset() {
 	*x = Enrolled{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1565,7 @@ func (x *Enrolled) String() string {
 func (*Enrolled) ProtoMessage() {}
 
 func (x *Enrolled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1578,7 @@ func (x *Enrolled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enrolled.ProtoReflect.Descriptor instead.
 func (*Enrolled) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{20}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Enrolled) GetEnrollment() *Enrollment {
@@ -1547,7 +1601,7 @@ type StepEntered struct {
 
 func (x *StepEntered) Reset() {
 	*x = StepEntered{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1613,7 @@ func (x *StepEntered) String() string {
 func (*StepEntered) ProtoMessage() {}
 
 func (x *StepEntered) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1626,7 @@ func (x *StepEntered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepEntered.ProtoReflect.Descriptor instead.
 func (*StepEntered) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{21}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StepEntered) GetEnrollmentId() string {
@@ -1613,7 +1667,7 @@ type TouchPlanned struct {
 
 func (x *TouchPlanned) Reset() {
 	*x = TouchPlanned{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1679,7 @@ func (x *TouchPlanned) String() string {
 func (*TouchPlanned) ProtoMessage() {}
 
 func (x *TouchPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1692,7 @@ func (x *TouchPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchPlanned.ProtoReflect.Descriptor instead.
 func (*TouchPlanned) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{22}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TouchPlanned) GetTouch() *Touch {
@@ -1658,7 +1712,7 @@ type TouchSettled struct {
 
 func (x *TouchSettled) Reset() {
 	*x = TouchSettled{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1724,7 @@ func (x *TouchSettled) String() string {
 func (*TouchSettled) ProtoMessage() {}
 
 func (x *TouchSettled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1737,7 @@ func (x *TouchSettled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchSettled.ProtoReflect.Descriptor instead.
 func (*TouchSettled) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{23}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TouchSettled) GetTouch() *Touch {
@@ -1702,7 +1756,7 @@ type Exited struct {
 
 func (x *Exited) Reset() {
 	*x = Exited{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1768,7 @@ func (x *Exited) String() string {
 func (*Exited) ProtoMessage() {}
 
 func (x *Exited) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1781,7 @@ func (x *Exited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exited.ProtoReflect.Descriptor instead.
 func (*Exited) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{24}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Exited) GetEnrollment() *Enrollment {
@@ -1747,7 +1801,7 @@ type GoalMet struct {
 
 func (x *GoalMet) Reset() {
 	*x = GoalMet{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1813,7 @@ func (x *GoalMet) String() string {
 func (*GoalMet) ProtoMessage() {}
 
 func (x *GoalMet) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1826,7 @@ func (x *GoalMet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoalMet.ProtoReflect.Descriptor instead.
 func (*GoalMet) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{25}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GoalMet) GetEnrollmentId() string {
@@ -1805,7 +1859,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +1871,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +1884,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Claim) GetTouchId() string {
@@ -1878,7 +1932,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +1944,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +1957,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Outcome) GetTouchId() string {
@@ -1997,7 +2051,10 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x06status\x18\x03 \x01(\x0e2 .nurture.campaign.v1.TouchStatusB\n" +
 	"\xbaH\a\x82\x01\x04\x18\x04\x18\x06R\x06status\"H\n" +
 	"\x14ResolveTouchResponse\x120\n" +
-	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\"\xa1\x04\n" +
+	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\"x\n" +
+	"\rEnrollCommand\x12<\n" +
+	"\arequest\x18\x01 \x01(\v2\".nurture.campaign.v1.EnrollRequestR\arequest\x12)\n" +
+	"\x04view\x18\x02 \x01(\v2\x15.nurture.lead.v1.ViewR\x04view\"\xa1\x04\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -2123,7 +2180,7 @@ func file_nurture_campaign_v1_campaign_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_campaign_v1_campaign_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(EnrollmentStatus)(0),               // 0: nurture.campaign.v1.EnrollmentStatus
 	(TouchStatus)(0),                    // 1: nurture.campaign.v1.TouchStatus
@@ -2143,83 +2200,86 @@ var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(*ExitResponse)(nil),                // 15: nurture.campaign.v1.ExitResponse
 	(*ResolveTouchRequest)(nil),         // 16: nurture.campaign.v1.ResolveTouchRequest
 	(*ResolveTouchResponse)(nil),        // 17: nurture.campaign.v1.ResolveTouchResponse
-	(*Enrollment)(nil),                  // 18: nurture.campaign.v1.Enrollment
-	(*Touch)(nil),                       // 19: nurture.campaign.v1.Touch
-	(*State)(nil),                       // 20: nurture.campaign.v1.State
-	(*Event)(nil),                       // 21: nurture.campaign.v1.Event
-	(*Enrolled)(nil),                    // 22: nurture.campaign.v1.Enrolled
-	(*StepEntered)(nil),                 // 23: nurture.campaign.v1.StepEntered
-	(*TouchPlanned)(nil),                // 24: nurture.campaign.v1.TouchPlanned
-	(*TouchSettled)(nil),                // 25: nurture.campaign.v1.TouchSettled
-	(*Exited)(nil),                      // 26: nurture.campaign.v1.Exited
-	(*GoalMet)(nil),                     // 27: nurture.campaign.v1.GoalMet
-	(*Claim)(nil),                       // 28: nurture.campaign.v1.Claim
-	(*Outcome)(nil),                     // 29: nurture.campaign.v1.Outcome
-	(*timestamppb.Timestamp)(nil),       // 30: google.protobuf.Timestamp
-	(v1.Stage)(0),                       // 31: nurture.lead.v1.Stage
-	(*v1.View)(nil),                     // 32: nurture.lead.v1.View
+	(*EnrollCommand)(nil),               // 18: nurture.campaign.v1.EnrollCommand
+	(*Enrollment)(nil),                  // 19: nurture.campaign.v1.Enrollment
+	(*Touch)(nil),                       // 20: nurture.campaign.v1.Touch
+	(*State)(nil),                       // 21: nurture.campaign.v1.State
+	(*Event)(nil),                       // 22: nurture.campaign.v1.Event
+	(*Enrolled)(nil),                    // 23: nurture.campaign.v1.Enrolled
+	(*StepEntered)(nil),                 // 24: nurture.campaign.v1.StepEntered
+	(*TouchPlanned)(nil),                // 25: nurture.campaign.v1.TouchPlanned
+	(*TouchSettled)(nil),                // 26: nurture.campaign.v1.TouchSettled
+	(*Exited)(nil),                      // 27: nurture.campaign.v1.Exited
+	(*GoalMet)(nil),                     // 28: nurture.campaign.v1.GoalMet
+	(*Claim)(nil),                       // 29: nurture.campaign.v1.Claim
+	(*Outcome)(nil),                     // 30: nurture.campaign.v1.Outcome
+	(*v1.View)(nil),                     // 31: nurture.lead.v1.View
+	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
+	(v1.Stage)(0),                       // 33: nurture.lead.v1.Stage
 }
 var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	4,  // 0: nurture.campaign.v1.ListProgramsResponse.programs:type_name -> nurture.campaign.v1.ProgramInfo
-	18, // 1: nurture.campaign.v1.ListEnrollmentsResponse.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	19, // 1: nurture.campaign.v1.ListEnrollmentsResponse.enrollments:type_name -> nurture.campaign.v1.Enrollment
 	9,  // 2: nurture.campaign.v1.BatchGetEnrollmentsResponse.leads:type_name -> nurture.campaign.v1.LeadEnrollments
-	18, // 3: nurture.campaign.v1.LeadEnrollments.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	19, // 4: nurture.campaign.v1.ListTouchesResponse.touches:type_name -> nurture.campaign.v1.Touch
-	18, // 5: nurture.campaign.v1.EnrollResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	18, // 6: nurture.campaign.v1.ExitResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	19, // 3: nurture.campaign.v1.LeadEnrollments.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	20, // 4: nurture.campaign.v1.ListTouchesResponse.touches:type_name -> nurture.campaign.v1.Touch
+	19, // 5: nurture.campaign.v1.EnrollResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	19, // 6: nurture.campaign.v1.ExitResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
 	1,  // 7: nurture.campaign.v1.ResolveTouchRequest.status:type_name -> nurture.campaign.v1.TouchStatus
-	19, // 8: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
-	0,  // 9: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
-	30, // 10: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
-	30, // 11: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
-	30, // 12: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
-	30, // 13: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
-	30, // 14: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
-	1,  // 15: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
-	30, // 16: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
-	30, // 17: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
-	30, // 18: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
-	30, // 19: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
-	18, // 20: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	19, // 21: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
-	31, // 22: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
-	32, // 23: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
-	30, // 24: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
-	30, // 25: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
-	30, // 26: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	22, // 27: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
-	23, // 28: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
-	24, // 29: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
-	25, // 30: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
-	26, // 31: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
-	27, // 32: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
-	18, // 33: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	19, // 34: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
-	19, // 35: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
-	18, // 36: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	30, // 37: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
-	1,  // 38: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
-	30, // 39: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	30, // 40: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
-	2,  // 41: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
-	5,  // 42: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
-	7,  // 43: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
-	10, // 44: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
-	12, // 45: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
-	14, // 46: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
-	16, // 47: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
-	3,  // 48: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
-	6,  // 49: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
-	8,  // 50: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
-	11, // 51: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
-	13, // 52: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
-	15, // 53: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
-	17, // 54: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
-	48, // [48:55] is the sub-list for method output_type
-	41, // [41:48] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	20, // 8: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
+	12, // 9: nurture.campaign.v1.EnrollCommand.request:type_name -> nurture.campaign.v1.EnrollRequest
+	31, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
+	0,  // 11: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
+	32, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
+	32, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
+	32, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
+	32, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
+	32, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
+	1,  // 17: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
+	32, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
+	32, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
+	32, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
+	32, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
+	19, // 22: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	20, // 23: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
+	33, // 24: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
+	31, // 25: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
+	32, // 26: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
+	32, // 27: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
+	32, // 28: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 29: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
+	24, // 30: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
+	25, // 31: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
+	26, // 32: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
+	27, // 33: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
+	28, // 34: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
+	19, // 35: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	20, // 36: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
+	20, // 37: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
+	19, // 38: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	32, // 39: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
+	1,  // 40: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
+	32, // 41: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	32, // 42: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
+	2,  // 43: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
+	5,  // 44: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
+	7,  // 45: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
+	10, // 46: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
+	12, // 47: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
+	14, // 48: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
+	16, // 49: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
+	3,  // 50: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
+	6,  // 51: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
+	8,  // 52: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
+	11, // 53: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
+	13, // 54: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
+	15, // 55: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
+	17, // 56: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
+	50, // [50:57] is the sub-list for method output_type
+	43, // [43:50] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_nurture_campaign_v1_campaign_proto_init() }
@@ -2227,7 +2287,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 	if File_nurture_campaign_v1_campaign_proto != nil {
 		return
 	}
-	file_nurture_campaign_v1_campaign_proto_msgTypes[19].OneofWrappers = []any{
+	file_nurture_campaign_v1_campaign_proto_msgTypes[20].OneofWrappers = []any{
 		(*Event_Enrolled)(nil),
 		(*Event_StepEntered)(nil),
 		(*Event_TouchPlanned)(nil),
@@ -2241,7 +2301,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_campaign_v1_campaign_proto_rawDesc), len(file_nurture_campaign_v1_campaign_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
