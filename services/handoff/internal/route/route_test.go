@@ -72,7 +72,9 @@ func TestOfEqualEntriesTheFirstWins(t *testing.T) {
 	}
 }
 
-func view(lead string) *leadv1.View { return &leadv1.View{LeadId: lead, Lead: &leadv1.Facts{Country: "DE"}} }
+func view(lead string) *leadv1.View {
+	return &leadv1.View{LeadId: lead, Lead: &leadv1.Facts{Country: "DE"}}
+}
 
 func handoff(lead, rep string, s handoffv1.HandoffStatus) *handoffv1.Handoff {
 	return &handoffv1.Handoff{LeadId: lead, Rep: rep, Status: s, QualifiedAt: timestamppb.New(now())}

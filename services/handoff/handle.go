@@ -1,0 +1,167 @@
+package handoff
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/ledger"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+
+	"github.com/nurturehq/nurture/services/handoff/internal/desk"
+	"github.com/nurturehq/nurture/services/handoff/internal/feed"
+	"github.com/nurturehq/nurture/services/handoff/internal/rpc"
+)
+
+// THE FLOW. A score record says "qualified" -> the router proposes a rep
+// (Router.Enrich, kept in the record's cause) -> the desk decides: held, or
+// assigned with a delivery intended -> the ledger commits the record -> the
+// deliverer sends the dossier and stores the outcome -> the desk folds the
+// outcome: delivered, tried again later, or parked. Sales' answers come as
+// commands, the rep's clock and retries as wake-ups, by the same path.
+
+type (
+	state  = *handoffv1.State
+	change = ledger.Change[state]
+)
+
+// handler folds every input of one lead into its handoff state.
+type handler struct{ desk desk.Desk }
+
+func (h handler) fold(s state, in ledger.Input, now time.Time) (change, error) {
+	switch {
+	case in.Stream == bus.Leads:
+		return h.leadChanged(s, in, now)
+	case in.Stream == bus.Scores:
+		return h.scored(s, in, now)
+	case in.Due():
+		return h.due(s, in, now)
+	case in.Stream == bus.Handoff && in.Kind == bus.KindOutcome:
+		return h.outcome(s, in, now)
+	default:
+		return h.command(s, in, now)
+	}
+}
+
+// scored looks for what concerns sales in a score record. Of several changes
+// in one record the last one counts.
+func (h handler) scored(s state, in ledger.Input, now time.Time) (change, error) {
+	events, err := ledger.Records(in, &scoringv1.State{}, func() *scoringv1.Event { return &scoringv1.Event{} })
+	if err != nil {
+		return change{}, err
+	}
+	var qualified *scoringv1.Qualified
+	var left *scoringv1.StageChanged
+	for _, e := range events {
+		switch f := e.GetFact().(type) {
+		case *scoringv1.Event_Qualified:
+			qualified, left = f.Qualified, nil
+		case *scoringv1.Event_StageChanged:
+			if desk.LeavesSales(f.StageChanged.GetTo()) {
+				qualified, left = nil, f.StageChanged
+			}
+		}
+	}
+	switch {
+	case qualified != nil:
+		return h.qualified(s, in, qualified, now)
+	case left != nil:
+		return changed(h.desk.Leave(s, left, now)), nil
+	default:
+		return ledger.Unchanged[state](string(desk.NotQualified)), nil
+	}
+}
+
+func (h handler) qualified(s state, in ledger.Input, q *scoringv1.Qualified, now time.Time) (change, error) {
+	view, err := viewOf(in)
+	if err != nil {
+		return change{}, err
+	}
+	if q.GetScore() == nil {
+		q.Score = &scoringv1.Score{}
+	}
+	q.Score.LeadId = in.Lead
+	return changed(h.desk.Qualify(s, q, view, now)), nil
+}
+
+// leadChanged matters to a held lead alone, so nothing is decoded for others.
+func (h handler) leadChanged(s state, in ledger.Input, now time.Time) (change, error) {
+	view, err := viewOf(in)
+	if err != nil {
+		return change{}, err
+	}
+	return changed(h.desk.Offer(s, view, now)), nil
+}
+
+func (h handler) due(s state, in ledger.Input, now time.Time) (change, error) {
+	view, err := viewOf(in)
+	if err != nil {
+		return change{}, err
+	}
+	return changed(h.desk.Due(s, view, now)), nil
+}
+
+func (h handler) outcome(s state, in ledger.Input, now time.Time) (change, error) {
+	o := &handoffv1.DeliveryOutcome{}
+	if err := proto.Unmarshal(in.Data, o); err != nil {
+		return change{}, fmt.Errorf("decode outcome %s: %w", in.ID, err)
+	}
+	return changed(h.desk.Outcome(s, o, now)), nil
+}
+
+// command is what sales, or a person who redrives a parked delivery, asks for.
+func (h handler) command(s state, in ledger.Input, now time.Time) (change, error) {
+	switch in.Kind {
+	case rpc.CmdAccept:
+		return ask(s, in, now, &handoffv1.AcceptRequest{}, h.desk.Accept)
+	case rpc.CmdReject:
+		return ask(s, in, now, &handoffv1.RejectRequest{}, h.desk.Reject)
+	case rpc.CmdRecycle:
+		return ask(s, in, now, &handoffv1.RecycleRequest{}, h.desk.Recycle)
+	case rpc.CmdRecordOutcome:
+		return ask(s, in, now, &handoffv1.RecordOutcomeRequest{}, h.desk.Outcomed)
+	case rpc.CmdRedeliver:
+		return ask(s, in, now, &handoffv1.RedeliverRequest{}, func(s state, r *handoffv1.RedeliverRequest, now time.Time) (desk.Decision, error) {
+			return h.desk.Redeliver(s, r.GetDeliveryId(), now)
+		})
+	case feed.CmdOffer:
+		return h.leadChanged(s, in, now)
+	default:
+		return change{}, fmt.Errorf("unknown input %q of stream %q", in.Kind, in.Stream)
+	}
+}
+
+func ask[R proto.Message](s state, in ledger.Input, now time.Time, req R, decide func(state, R, time.Time) (desk.Decision, error)) (change, error) {
+	if err := proto.Unmarshal(in.Data, req); err != nil {
+		return change{}, fmt.Errorf("decode %s: %w", in.Kind, err)
+	}
+	d, err := decide(s, req, now)
+	if err != nil {
+		return change{}, err
+	}
+	return changed(d), nil
+}
+
+// viewOf decodes what the router added; nil when it added nothing.
+func viewOf(in ledger.Input) (*handoffv1.RoutingView, error) {
+	if len(in.View) == 0 {
+		return nil, nil //nolint:nilnil // no view is a valid view
+	}
+	v := &handoffv1.RoutingView{}
+	if err := proto.Unmarshal(in.View, v); err != nil {
+		return nil, fmt.Errorf("decode routing view: %w", err)
+	}
+	return v, nil
+}
+
+// changed turns a decision into the ledger's words.
+func changed(d desk.Decision) change {
+	events := make([]proto.Message, len(d.Events))
+	for i, e := range d.Events {
+		events[i] = e
+	}
+	return change{State: d.State, Events: events, WakeAt: d.WakeAt, Reason: string(d.Reason), Same: d.Same}
+}

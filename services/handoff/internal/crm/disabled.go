@@ -1,0 +1,65 @@
+package crm
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+)
+
+// KindRedeliver is the kind of a parked delivery: the fold knows it as the
+// command of the same name, so that redriving the entry sends it again.
+const KindRedeliver = "redeliver"
+
+// disabledSubject is where it is written, once and for all replicas, that an
+// endpoint wants no more. Another URL or generation is another subject.
+func (d *Deliverer) disabledSubject() string {
+	return bus.Subject(bus.Handoff, "endpoint-"+d.Endpoint.Key(), bus.KindClaim, "disabled")
+}
+
+func (d *Deliverer) isDisabled(ctx context.Context) (bool, error) {
+	if d.Endpoint == nil {
+		return false, nil
+	}
+	return d.exists(ctx, d.disabledSubject())
+}
+
+func (d *Deliverer) disable(ctx context.Context) error {
+	first, err := d.Bus.Claim(ctx, d.disabledSubject(), []byte("410 Gone"))
+	if err != nil {
+		return fmt.Errorf("disable endpoint: %w", err)
+	}
+	if first {
+		d.Log.Error("the CRM answered 410 Gone: its endpoint is disabled and handoffs are parked; mend it, change the endpoint's generation, then redrive the parked deliveries")
+	}
+	return nil
+}
+
+// parkDelivery puts what was given up where a person finds it. The entry holds
+// no personal data: redriving it assembles the dossier anew.
+func (d *Deliverer) parkDelivery(ctx context.Context, m bus.Msg, given []*handoffv1.Delivery) error {
+	req := &handoffv1.RedeliverRequest{LeadId: m.Lead}
+	if len(given) == 1 {
+		req.DeliveryId = given[0].GetId()
+	}
+	raw, err := proto.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("encode parked delivery: %w", err)
+	}
+	last := given[len(given)-1]
+	return d.park(ctx, m, &ledgerv1.Parked{
+		Subject: bus.Subject(bus.Handoff, m.Lead, KindRedeliver, last.GetId()), Data: raw,
+		Reason: last.GetReason(), Error: last.GetLastError(), Attempts: last.GetAttempts(), FirstAt: last.GetIntendedAt(),
+	})
+}
+
+func (d *Deliverer) park(ctx context.Context, m bus.Msg, p *ledgerv1.Parked) error {
+	p.Service, p.LeadId, p.Stream, p.Seq = "handoff", m.Lead, m.Stream, m.Seq
+	p.Headers, p.MessageTime, p.ParkedAt = bus.FlatHeader(m.Header), timestamppb.New(m.Time), timestamppb.New(d.Now())
+	return d.Bus.Park(ctx, p)
+}

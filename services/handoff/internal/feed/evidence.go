@@ -1,0 +1,100 @@
+// Package feed is how handoff learns what others know: the evidence for a
+// dossier, asked of the other services, and the board of who in sales has
+// which lead, followed from handoff's own log.
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+
+	"github.com/nurturehq/nurture/services/handoff/internal/dossier"
+)
+
+// Evidence asks the other services for the parts of a dossier.
+type Evidence struct {
+	Ingest   ingestv1.IngestServiceClient
+	Scoring  scoringv1.ScoringServiceClient
+	Campaign campaignv1.CampaignServiceClient
+	Log      *slog.Logger
+	// Within bounds all questions together: what is not there then is missing.
+	Within time.Duration
+}
+
+// Collect asks all at once and waits for the slowest, at most Within. It never
+// fails: a part that cannot be had is named as missing.
+func (e Evidence) Collect(ctx context.Context, h *handoffv1.Handoff) dossier.Parts {
+	ctx, cancel := context.WithTimeout(ctx, e.Within)
+	defer cancel()
+	parts, lead := dossier.Parts{Handoff: h}, h.GetLeadId()
+	q := questions{evidence: e, lead: lead}
+	q.ask(ctx, dossier.PartLead, true, func(ctx context.Context) error {
+		r, err := e.Ingest.GetLead(ctx, &ingestv1.GetLeadRequest{LeadId: lead})
+		parts.Lead = r.GetLead()
+		return err
+	})
+	q.ask(ctx, dossier.PartTimeline, true, func(ctx context.Context) error {
+		r, err := e.Ingest.ListActivities(ctx, &ingestv1.ListActivitiesRequest{LeadId: lead, Limit: dossier.MaxTimeline})
+		parts.Timeline = r.GetActivities()
+		return err
+	})
+	q.ask(ctx, dossier.PartScore, true, func(ctx context.Context) error {
+		r, err := e.Scoring.ExplainScore(ctx, &scoringv1.ExplainScoreRequest{LeadId: lead})
+		if err == nil {
+			parts.Score = r
+		}
+		return err
+	})
+	q.ask(ctx, dossier.PartPrograms, false, func(ctx context.Context) error {
+		r, err := e.Campaign.ListEnrollments(ctx, &campaignv1.ListEnrollmentsRequest{LeadId: lead})
+		parts.Programs = r.GetEnrollments()
+		return err
+	})
+	q.ask(ctx, dossier.PartTouches, false, func(ctx context.Context) error {
+		r, err := e.Campaign.ListTouches(ctx, &campaignv1.ListTouchesRequest{LeadId: lead})
+		parts.Touches = r.GetTouches()
+		return err
+	})
+	parts.Missing = q.wait()
+	return parts
+}
+
+// questions are under way at once.
+type questions struct {
+	evidence Evidence
+	lead     string
+	all      sync.WaitGroup
+	mu       sync.Mutex
+	missing  []string
+}
+
+// ask starts one question. must says that "not found" means missing, and not
+// that there is nothing.
+func (q *questions) ask(ctx context.Context, part string, must bool, question func(context.Context) error) {
+	q.all.Go(func() {
+		err := question(ctx)
+		if err == nil || (!must && status.Code(err) == codes.NotFound) {
+			return
+		}
+		q.evidence.Log.Warn("dossier part is missing", "lead_id", q.lead, "part", part, "error", err)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.missing = append(q.missing, part)
+	})
+}
+
+func (q *questions) wait() []string {
+	q.all.Wait()
+	slices.Sort(q.missing)
+	return q.missing
+}

@@ -1,0 +1,169 @@
+// Package rpc is how sales answers: the gRPC service of handoff. Every call
+// that changes something is a command to the ledger and answers after the
+// change is durable.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+
+	"github.com/nurturehq/nurture/services/handoff/internal/crm"
+	"github.com/nurturehq/nurture/services/handoff/internal/desk"
+	"github.com/nurturehq/nurture/services/handoff/internal/dossier"
+)
+
+// Commands by the name their causes carry.
+const (
+	CmdAccept        = "accept"
+	CmdReject        = "reject"
+	CmdRecycle       = "recycle"
+	CmdRecordOutcome = "record_outcome"
+	CmdRedeliver     = crm.KindRedeliver
+)
+
+// Server answers HandoffService.
+type Server struct {
+	handoffv1.UnimplementedHandoffServiceServer
+	ledger  *ledger.Ledger[*handoffv1.State]
+	collect func(ctx context.Context, h *handoffv1.Handoff) dossier.Parts
+}
+
+// NewServer makes a server. collect asks for the evidence of a dossier.
+func NewServer(l *ledger.Ledger[*handoffv1.State], collect func(context.Context, *handoffv1.Handoff) dossier.Parts) *Server {
+	return &Server{ledger: l, collect: collect}
+}
+
+// request is what all commands have.
+type request interface {
+	proto.Message
+	GetLeadId() string
+	GetRequestId() string
+}
+
+// update applies a command; a request id seen before changes nothing.
+func (s *Server) update(ctx context.Context, kind string, req request) (*handoffv1.Handoff, error) {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	cmd := ledger.Command{Kind: kind, Data: raw}
+	if req.GetRequestId() != "" {
+		cmd.ID = kind + ":" + req.GetRequestId()
+	}
+	res, err := s.ledger.Update(ctx, req.GetLeadId(), cmd)
+	if err != nil {
+		return nil, mark(err)
+	}
+	return res.State.GetHandoff(), nil
+}
+
+// mark gives the desk's errors their status.
+func mark(err error) error {
+	switch {
+	case errors.Is(err, desk.ErrWrongState):
+		return rpc.Mark(err, codes.FailedPrecondition)
+	case errors.Is(err, desk.ErrNoHandoff), errors.Is(err, desk.ErrUnknownDelivery):
+		return rpc.Mark(err, codes.NotFound)
+	case errors.Is(err, desk.ErrBadReason):
+		return rpc.Mark(err, codes.InvalidArgument)
+	default:
+		return err
+	}
+}
+
+// Accept is the rep taking the lead.
+func (s *Server) Accept(ctx context.Context, r *handoffv1.AcceptRequest) (*handoffv1.AcceptResponse, error) {
+	h, err := s.update(ctx, CmdAccept, r)
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.AcceptResponse{Handoff: h}, nil
+}
+
+// Reject is the rep giving the lead back, with a reason.
+func (s *Server) Reject(ctx context.Context, r *handoffv1.RejectRequest) (*handoffv1.RejectResponse, error) {
+	h, err := s.update(ctx, CmdReject, r)
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.RejectResponse{Handoff: h}, nil
+}
+
+// Recycle sends a lead that sales took back to nurture.
+func (s *Server) Recycle(ctx context.Context, r *handoffv1.RecycleRequest) (*handoffv1.RecycleResponse, error) {
+	h, err := s.update(ctx, CmdRecycle, r)
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.RecycleResponse{Handoff: h}, nil
+}
+
+// RecordOutcome is sales telling how the opportunity goes.
+func (s *Server) RecordOutcome(ctx context.Context, r *handoffv1.RecordOutcomeRequest) (*handoffv1.RecordOutcomeResponse, error) {
+	h, err := s.update(ctx, CmdRecordOutcome, r)
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.RecordOutcomeResponse{Handoff: h}, nil
+}
+
+// Redeliver sends a parked delivery again.
+func (s *Server) Redeliver(ctx context.Context, r *handoffv1.RedeliverRequest) (*handoffv1.RedeliverResponse, error) {
+	h, err := s.update(ctx, CmdRedeliver, r)
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.RedeliverResponse{Handoff: h}, nil
+}
+
+// GetHandoff answers a lead's current stay with sales.
+func (s *Server) GetHandoff(ctx context.Context, r *handoffv1.GetHandoffRequest) (*handoffv1.GetHandoffResponse, error) {
+	h, err := s.get(ctx, r.GetLeadId())
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.GetHandoffResponse{Handoff: h}, nil
+}
+
+func (s *Server) get(ctx context.Context, lead string) (*handoffv1.Handoff, error) {
+	e, err := s.ledger.Get(ctx, lead)
+	if errors.Is(err, ledger.ErrNotFound) || (err == nil && e.State.GetHandoff() == nil) {
+		return nil, rpc.Mark(desk.ErrNoHandoff, codes.NotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.State.GetHandoff(), nil
+}
+
+// BatchGetHandoffs answers the handoffs that exist, in the order asked.
+func (s *Server) BatchGetHandoffs(ctx context.Context, r *handoffv1.BatchGetHandoffsRequest) (*handoffv1.BatchGetHandoffsResponse, error) {
+	found, err := s.ledger.BatchGet(ctx, r.GetLeadIds(), false)
+	if err != nil {
+		return nil, err
+	}
+	out := &handoffv1.BatchGetHandoffsResponse{}
+	for _, lead := range r.GetLeadIds() {
+		if h := found[lead].State.GetHandoff(); h != nil {
+			out.Handoffs = append(out.Handoffs, h)
+		}
+	}
+	return out, nil
+}
+
+// GetDossier assembles the evidence pack as it would be delivered now.
+func (s *Server) GetDossier(ctx context.Context, r *handoffv1.GetDossierRequest) (*handoffv1.GetDossierResponse, error) {
+	h, err := s.get(ctx, r.GetLeadId())
+	if err != nil {
+		return nil, err
+	}
+	return &handoffv1.GetDossierResponse{Dossier: dossier.Assemble(s.collect(ctx, h))}, nil
+}
