@@ -158,6 +158,19 @@ func (t *Turn) ScoreTold(score *leadv1.ScoreFacts, s leadv1.Stage, since time.Ti
 	t.run()
 }
 
+// Introduce tells a lead that campaign has not met, as the services know it
+// now. What was told before stands: it came in order.
+func (t *Turn) Introduce(view *leadv1.View) {
+	if t.s.StageAt != nil || t.s.View.Lead.GetCreatedAt() != nil {
+		return
+	}
+	t.tellFacts(view.GetLead())
+	if view.GetScore() != nil {
+		t.s.View.Score = view.GetScore()
+	}
+	t.setStage(view.GetStage(), time.Unix(0, 0))
+}
+
 // SalesTold takes what handoff says now: the stage that follows from it (or
 // UNSPECIFIED for none), and whether sales gave the lead back just now.
 func (t *Turn) SalesTold(s leadv1.Stage, recycled bool) {

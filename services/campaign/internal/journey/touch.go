@@ -112,6 +112,9 @@ func (t *Turn) Settled(o *campaignv1.Outcome) {
 	case touch == nil:
 		t.reason = UnknownTouch
 		return
+	case touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS && isKnown(o.Status):
+		t.correct(touch, o)
+		return
 	case !open(touch), touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED && o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED:
 		t.reason = AlreadySettled
 		return
@@ -123,6 +126,19 @@ func (t *Turn) Settled(o *campaignv1.Outcome) {
 		t.close(touch, o)
 	}
 	t.run()
+}
+
+// correct settles an ambiguous touch by what its sender tells after all.
+func (t *Turn) correct(touch *campaignv1.Touch, o *campaignv1.Outcome) {
+	if o.Status == campaignv1.TouchStatus_TOUCH_STATUS_FAILED {
+		t.forgetSend(touch.SettledAt.AsTime())
+	}
+	t.settle(touch, o.Status, o.Reason)
+}
+
+// isKnown reports whether a status says what happened to the mail.
+func isKnown(s campaignv1.TouchStatus) bool {
+	return s == campaignv1.TouchStatus_TOUCH_STATUS_SENT || s == campaignv1.TouchStatus_TOUCH_STATUS_FAILED
 }
 
 func (t *Turn) hold(e *campaignv1.Enrollment, touch *campaignv1.Touch, o *campaignv1.Outcome) {
@@ -165,10 +181,7 @@ func (t *Turn) Resolve(id string, status campaignv1.TouchStatus) error {
 	if touch.Status != campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS {
 		return fmt.Errorf("%w: it is %s", ErrNotAmbiguous, touch.Status)
 	}
-	if status == campaignv1.TouchStatus_TOUCH_STATUS_FAILED {
-		t.forgetSend(touch.SettledAt.AsTime())
-	}
-	t.settle(touch, status, "resolved")
+	t.correct(touch, &campaignv1.Outcome{Status: status, Reason: "resolved"})
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 // Bundle is everything a version of a program needs, so that an enrollment can
 // finish on the version it began whatever happens to the files meanwhile.
 type Bundle struct {
-	// File is the name of the YAML file, for error messages.
-	File string `json:"file"`
+	// File is the name of the YAML file, for error messages; no part of the content.
+	File string `json:"-"`
 	YAML string `json:"yaml"`
 	// Templates by name: those the program uses.
 	Templates map[string]letter.Source `json:"templates"`
@@ -33,12 +33,13 @@ func (b Bundle) Encode() ([]byte, error) {
 	return raw, nil
 }
 
-// DecodeBundle reads what Encode wrote.
-func DecodeBundle(raw []byte) (Bundle, error) {
+// DecodeBundle reads what Encode wrote; file names it in error messages.
+func DecodeBundle(file string, raw []byte) (Bundle, error) {
 	var b Bundle
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return Bundle{}, fmt.Errorf("decode stored program: %w", err)
 	}
+	b.File = file
 	return b, nil
 }
 

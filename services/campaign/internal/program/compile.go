@@ -213,3 +213,19 @@ func (c *compiler) unknownTemplate(step int, name string) {
 	}
 	c.paper.fail(path("steps", step, "email", "template"), "unknown template %q; %s", name, hint)
 }
+
+// TemplatesOf lists the templates a program names, sorted, each once.
+func TemplatesOf(file string, raw []byte) ([]string, error) {
+	var src source
+	if err := config.DecodeYAML(file, raw, &src); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, s := range src.Steps {
+		if s.Email != nil {
+			names = append(names, s.Email.Template)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}

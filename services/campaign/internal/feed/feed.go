@@ -1,0 +1,85 @@
+// Package feed tells ingest what leads did with our mails: opens, clicks and
+// bounces, as messages on inbound.campaign that are durable when it returns.
+package feed
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+)
+
+// source names us among those who tell ingest things.
+const source = "campaign"
+
+// Types of activities.
+const (
+	Opened  = "email_opened"
+	Clicked = "email_clicked"
+	Bounced = "email_bounced"
+)
+
+// Did is one thing a lead did with a mail.
+type Did struct {
+	Lead, Type           string
+	Touch, Program, Step string
+	// URL of a click.
+	URL string
+	// Reason of a bounce, e.g. "smtp_550".
+	Reason string
+	At     time.Time
+}
+
+// id makes repeats harmless: one open and one bounce per touch, one click per
+// touch, address and second.
+func (d Did) id() string {
+	key := d.Type + "\x00" + d.Touch
+	if d.Type == Clicked {
+		key += "\x00" + d.URL + "\x00" + d.At.UTC().Format(time.DateTime)
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "campaign-" + hex.EncodeToString(sum[:12])
+}
+
+// Feed publishes.
+type Feed struct{ Bus *bus.Bus }
+
+// Tell publishes and returns when the message is durable.
+func (f Feed) Tell(ctx context.Context, d Did) error {
+	data, err := proto.Marshal(&ingestv1.Inbound{Command: &ingestv1.Inbound_Track{Track: &ingestv1.TrackActivityRequest{
+		Who: &ingestv1.Who{LeadId: d.Lead}, Activity: d.activity(),
+	}}})
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", d.Type, err)
+	}
+	msg := &nats.Msg{Subject: bus.InboundSubject(source), Data: data, Header: nats.Header{}}
+	msg.Header.Set("Content-Type", "application/x-protobuf")
+	msg.Header.Set(jetstream.MsgIDHeader, d.id())
+	bus.Inject(ctx, msg.Header)
+	if _, err := f.Bus.Publish(ctx, msg); err != nil {
+		return fmt.Errorf("tell ingest of %s: %w", d.Type, err)
+	}
+	return nil
+}
+
+func (d Did) activity() *leadv1.Activity {
+	properties := map[string]string{"touch_id": d.Touch, "program": d.Program, "step": d.Step}
+	if d.URL != "" {
+		properties["url"] = d.URL
+	}
+	if d.Reason != "" {
+		properties["reason"] = d.Reason
+	}
+	at := timestamppb.New(d.At)
+	return &leadv1.Activity{Id: d.id(), Type: d.Type, Properties: properties, OccurredAt: at, ReceivedAt: at, Source: source}
+}
