@@ -138,6 +138,9 @@ func (s *Service) record(ctx context.Context, sub *person.Submission, ans identi
 			return person.Outcome{Lead: ans.Lead, Duplicate: true}
 		}
 	}
+	if !identity.ValidLead(ans.Lead) {
+		return person.Outcome{Err: classify(fmt.Errorf("lead %.64q: %w", ans.Lead, person.ErrUnknownLead))}
+	}
 	complete(sub, ans)
 	cmd, err := sub.Command()
 	if err != nil {

@@ -159,7 +159,10 @@ func (s *Service) serve(ctx context.Context) error {
 // listen takes events that upstreams publish to NATS.
 func (s *Service) listen(ctx context.Context) error {
 	f := feed.New(feed.Deps{Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Log: s.deps.Log})
-	return f.Run(ctx)
+	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("listen on inbound: %w", err)
+	}
+	return nil
 }
 
 // ready reports whether the log answers.

@@ -95,4 +95,3 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 	}
 	return s.deps.Bus.Park(ctx, parked)
 }
-

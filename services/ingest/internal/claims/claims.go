@@ -60,7 +60,7 @@ func New(o Options) *Book {
 		o.CacheKeys = 100_000
 	}
 	return &Book{
-		log: claimLog{bus: o.Bus}, now: o.Now, held: o.Held,
+		log: claimLog{bus: o.Bus, now: o.Now, pace: newPace()}, now: o.Now, held: o.Held,
 		cache: newCache(o.CacheKeys, o.Now), intro: newIntroduced(o.CacheKeys / 10),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,9 +18,8 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 )
 
-// Sizes of requests to the log. Single publishes win up to about 64, one atomic
-// batch above; the server takes at most 1000 messages in a batch and 1024
-// subjects in a read.
+// Sizes of requests to the log. The server takes at most 1000 messages in a
+// batch and 1024 subjects in a read. Above 64 a batch wins on every disk.
 const (
 	maxPipelined = 64
 	maxBatch     = 1000
@@ -28,7 +28,9 @@ const (
 
 // claimLog reads and writes claims in the log.
 type claimLog struct {
-	bus *bus.Bus
+	bus  *bus.Bus
+	now  func() time.Time
+	pace *pace
 }
 
 // read adds the claims of the keys to into; keys nobody has are left out.
@@ -85,16 +87,22 @@ type write struct {
 func (l claimLog) write(ctx context.Context, writes []write, pipelined bool) error {
 	for len(writes) > 0 {
 		n := min(len(writes), maxBatch)
-		store := l.batch
-		if pipelined || n <= maxPipelined {
-			store = l.pipeline
-		}
-		if err := store(ctx, writes[:n]); err != nil {
+		if err := l.writePart(ctx, writes[:n], pipelined || !l.pace.batches(n)); err != nil {
 			return fmt.Errorf("claim %d identities: %w", n, err)
 		}
 		writes = writes[n:]
 	}
 	return nil
+}
+
+func (l claimLog) writePart(ctx context.Context, writes []write, pipelined bool) error {
+	if !pipelined {
+		return l.batch(ctx, writes)
+	}
+	begin := l.now()
+	err := l.pipeline(ctx, writes)
+	l.pace.piped(len(writes), l.now().Sub(begin))
+	return err
 }
 
 func (l claimLog) pipeline(ctx context.Context, writes []write) error {

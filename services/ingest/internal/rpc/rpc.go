@@ -15,6 +15,7 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
@@ -89,6 +90,9 @@ func (s *Server) accept(ctx context.Context) func(*person.Submission, []normal.F
 
 // GetLead answers one lead.
 func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*ingestv1.GetLeadResponse, error) {
+	if err := possible(req.GetLeadId()); err != nil {
+		return nil, err
+	}
 	e, err := s.Ledger.Get(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("get lead: %w", err)
@@ -98,12 +102,13 @@ func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*in
 
 // BatchGetLeads answers the leads that exist, in the order asked.
 func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsRequest) (*ingestv1.BatchGetLeadsResponse, error) {
-	found, err := s.Ledger.BatchGet(ctx, req.GetLeadIds(), req.GetFresh())
+	ids := slices.DeleteFunc(slices.Clone(req.GetLeadIds()), func(id string) bool { return possible(id) != nil })
+	found, err := s.Ledger.BatchGet(ctx, ids, req.GetFresh())
 	if err != nil {
 		return nil, fmt.Errorf("get leads: %w", err)
 	}
 	resp := &ingestv1.BatchGetLeadsResponse{Leads: make([]*leadv1.Lead, 0, len(found))}
-	for _, id := range req.GetLeadIds() {
+	for _, id := range ids {
 		if e, ok := found[id]; ok {
 			resp.Leads = append(resp.Leads, e.State.GetLead())
 		}
@@ -111,9 +116,20 @@ func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsR
 	return resp, nil
 }
 
+// possible refuses what no lead is called, before it becomes part of a subject.
+func possible(lead string) error {
+	if !identity.ValidLead(lead) {
+		return fmt.Errorf("lead %.64q: %w", lead, ledger.ErrNotFound)
+	}
+	return nil
+}
+
 // ListActivities answers the latest things a lead did, newest last, among them
 // those of the leads that turned out to be the same person.
 func (s *Server) ListActivities(ctx context.Context, req *ingestv1.ListActivitiesRequest) (*ingestv1.ListActivitiesResponse, error) {
+	if err := possible(req.GetLeadId()); err != nil {
+		return nil, err
+	}
 	history, err := s.Ledger.History(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list activities: %w", err)

@@ -72,7 +72,7 @@ type Form struct {
 	Consents                           []ConsentSpec
 	// named are the activities of forms that name themselves.
 	named map[string]string
-	allow                              []*url.URL
+	allow []*url.URL
 }
 
 // Set is all sources.
