@@ -31,17 +31,17 @@ const (
 type EndpointConfig struct {
 	// URL of the CRM's webhook; empty for none: handoffs then go to the
 	// OUTBOUND stream alone.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" help:"webhook of the CRM; empty: handoffs go to the OUTBOUND stream alone"`
 	// Secrets sign each webhook ("whsec_" and base64 of 24 to 64 bytes). Several
 	// while one replaces another: the webhook carries a signature of each.
-	Secrets []string `yaml:"secrets"`
+	Secrets []string `yaml:"secrets" help:"whsec_ keys that sign webhooks; several while they rotate" secret:"true"`
 	// Allow lists hosts and networks that may be reached although they are not
 	// public, e.g. "127.0.0.0/8".
-	Allow []string `yaml:"allow"`
+	Allow []string `yaml:"allow" help:"hosts and networks that may be reached although they are not public"`
 	// Timeout bounds one attempt. Default 15 s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" help:"how long one attempt may take"`
 	// Generation is changed to enable an endpoint again that answered 410 Gone.
-	Generation string `yaml:"generation"`
+	Generation string `yaml:"generation" help:"change it to enable an endpoint again that answered 410 Gone"`
 }
 
 // Endpoint sends signed webhooks to one URL over kept-alive connections.
