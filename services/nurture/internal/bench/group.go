@@ -12,6 +12,7 @@ type Group struct {
 // Groups lists all, in the order they are run.
 func Groups() []Group {
 	return []Group{
+		{"scoring", Scoring},
 		{"ingest", Ingest},
 	}
 }

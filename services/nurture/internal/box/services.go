@@ -132,6 +132,9 @@ func (b *Box) scoringConfig() scoring.Config {
 func (b *Box) handoffConfig() handoff.Config {
 	c := handoff.DefaultConfig()
 	c.Routes = filepath.Join(b.opts.Config, "routes.yaml")
+	if b.doors == nil {
+		return c // only its fold is wanted
+	}
 	c.Webhook.URL = b.URL(DeskHTTP) + crmdesk.WebhookPath
 	c.Webhook.Secrets = []string{b.keys.Webhook}
 	c.Webhook.Allow = []string{"127.0.0.0/8"}

@@ -154,7 +154,7 @@ func (t *teller) tell(ctx context.Context, ended chan error) (Report, error) {
 		}
 		snap, err := t.box.Live.Snapshot(ctx)
 		if err != nil {
-			return Report{}, err
+			continue // the limit above ends it when this goes on
 		}
 		if last = snap; t.over(snap) {
 			return t.finish(ctx)

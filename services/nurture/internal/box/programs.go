@@ -1,0 +1,29 @@
+package box
+
+import (
+	"path/filepath"
+
+	"github.com/nurturehq/nurture/services/campaign"
+)
+
+// Scales of the programs' waits: a day lasts ten seconds in the demo and one in
+// the story.
+const (
+	DemoScale  = 10.0 / 86400
+	StoryScale = 1.0 / 86400
+)
+
+func (b *Box) campaignConfig() campaign.Config {
+	c := campaign.DefaultConfig()
+	c.Programs, c.Templates = filepath.Join(b.opts.Config, "programs"), filepath.Join(b.opts.Config, "templates")
+	c.LinkKeys = []string{b.keys.Links}
+	if b.opts.TimeScale > 0 {
+		c.TimeScale = b.opts.TimeScale
+	}
+	if b.doors == nil {
+		return c // only its fold is wanted
+	}
+	c.PublicURL = b.URL(CampaignHTTP)
+	c.SMTP.Addr = b.Addr(InboxSMTP)
+	return c
+}
