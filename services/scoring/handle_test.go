@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -222,8 +223,9 @@ func TestTheSameInputsGiveTheSameBytes(t *testing.T) {
 		l.waits(10 * day)
 		return append(mustMarshal(t, l.state), l.script.String()...)
 	}
-	if string(run()) != string(run()) {
-		t.Fatal("two runs differ")
+	first, second := run(), run()
+	if diff := cmp.Diff(string(first), string(second)); diff != "" {
+		t.Fatal(diff)
 	}
 }
 

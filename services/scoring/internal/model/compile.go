@@ -131,17 +131,19 @@ func (c *compiler) bands(b Behaviour) {
 
 // descending reads the least points of bands, best first.
 func (c *compiler) descending(what string, names []string, limits ...Number) []float64 {
-	least := make([]float64, len(limits))
+	least := make([]float64, 0, len(limits))
+	best, bestName := math.Inf(1), ""
 	for i, n := range limits {
-		least[i] = n.Value
 		switch {
 		case !n.Given:
 			c.fault(n.Place, "%s.%s is missing: give the least points of %s", what, names[i], strings.Join(names, ", "))
 		case n.Value <= 0:
 			c.fault(n.Place, "%s.%s %v: expected a number above 0", what, names[i], n.Value)
-		case i > 0 && n.Value >= least[i-1]:
-			c.fault(n.Place, "%s.%s %v: expected less than %s, which is %v", what, names[i], n.Value, names[i-1], least[i-1])
+		case n.Value >= best:
+			c.fault(n.Place, "%s.%s %v: expected less than %s, which is %v", what, names[i], n.Value, bestName, best)
 		}
+		least = append(least, n.Value)
+		best, bestName = n.Value, names[i]
 	}
 	return least
 }
