@@ -111,8 +111,8 @@ func (b *Box) openPages() (err error) {
 	return err
 }
 
-// Run runs everything until ctx ends, then drains: the extras first, the front
-// doors next, what they feed after them, the engines last.
+// Run runs everything until ctx ends, then drains: the extras first, then the
+// services, who asks before who is asked, the engines last.
 func (b *Box) Run(ctx context.Context, extras ...Extra) (err error) {
 	defer b.open.CloseInto(&err)
 	phases := []phase{{"inbox", b.Inbox.Run}, {"CRM desk", b.Desk.Run}, {"funnel", b.Live.Run}}

@@ -15,7 +15,7 @@ type phase struct {
 
 // runPhases starts all phases and waits. When ctx ends, or when one phase ends
 // by itself, it stops them one by one, the last started first, each only after
-// the one before has drained: what feeds ends before what it feeds.
+// the one before has drained.
 func runPhases(ctx context.Context, phases []phase) error {
 	runs := make([]*running, len(phases))
 	ended := make(chan int, len(phases))

@@ -6,12 +6,9 @@ import (
 	"github.com/nurturehq/nurture/services/campaign"
 )
 
-// Scales of the programs' waits: a day lasts ten seconds in the demo and one in
-// the story.
-const (
-	DemoScale  = 10.0 / 86400
-	StoryScale = 1.0 / 86400
-)
+// StoryScale makes the waits of the example's programs short enough for a story
+// of half a minute.
+const StoryScale = 0.15
 
 func (b *Box) campaignConfig() campaign.Config {
 	c := campaign.DefaultConfig()

@@ -32,8 +32,9 @@ type peers struct {
 	handoff  handoffv1.HandoffServiceClient
 }
 
-// openServices puts the four together, the last of the flow first: they stop
-// in the opposite order, the front door first.
+// openServices puts the four together in the order of the flow. They stop in the
+// opposite order: who asks ends before who is asked, and what is still in the
+// log waits there.
 func (b *Box) openServices() error {
 	p, err := b.dial()
 	if err != nil {
@@ -43,7 +44,7 @@ func (b *Box) openServices() error {
 		name string
 		open func(peers) (func(context.Context) error, error)
 	}{
-		{"handoff", b.handoff}, {"campaign", b.campaign}, {"scoring", b.scoring}, {"ingest", b.ingest},
+		{"ingest", b.ingest}, {"scoring", b.scoring}, {"campaign", b.campaign}, {"handoff", b.handoff},
 	} {
 		run, err := s.open(p)
 		if err != nil {

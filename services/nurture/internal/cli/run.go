@@ -55,7 +55,7 @@ func (f *runFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&f.box.NATSURL, "nats", os.Getenv("NATS_URL"), "use this NATS server instead of an embedded one (NATS_URL)")
 	flags.StringVar(&f.box.RedisURL, "redis", os.Getenv("REDIS_URL"), "use this Redis instead of an embedded stand-in (REDIS_URL)")
 	flags.IntVar(&f.box.NATSPort, "nats-port", 4222, "port of the embedded NATS on loopback")
-	flags.Float64Var(&f.box.TimeScale, "time-scale", box.DemoScale, "multiplies every wait of the programs; 1 keeps them")
+	flags.Float64Var(&f.box.TimeScale, "time-scale", 1, "multiplies every wait of the programs")
 	flags.StringVar(&f.demo, "demo", "", "on or off: let demo leads arrive (DEMO; default on)")
 	flags.IntVar(&f.leads, "leads", 100, "how many demo leads arrive")
 	flags.Uint64Var(&f.seed, "seed", 1, "makes the demo leads; another seed makes other people")
