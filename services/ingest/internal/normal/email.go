@@ -67,7 +67,7 @@ func host(domain string) (string, error) {
 		domain = ascii
 	}
 	dot := strings.LastIndexByte(domain, '.')
-	if dot < 1 || len(domain) > 253 || len(domain)-dot < 3 || isDigits(domain[dot+1:]) {
+	if dot < 1 || strings.Contains(domain, "..") || len(domain) > 253 || len(domain)-dot < 3 || isDigits(domain[dot+1:]) {
 		return "", errors.New("read domain name: incomplete")
 	}
 	return domain, nil

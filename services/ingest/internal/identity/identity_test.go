@@ -1,0 +1,178 @@
+package identity
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func key(kind Kind, name string) Key {
+	if name == "" {
+		return Key{}
+	}
+	k := Key{Kind: kind}
+	copy(k.Hash[:], name)
+	return k
+}
+
+func ask(email, user, anonymous, external string) Ask {
+	return Ask{key(Email, email), key(User, user), key(Anonymous, anonymous), key(External, external)}
+}
+
+func view(held map[string]Held, claims ...any) *View {
+	v := &View{Claims: map[Key]Entry{}, Held: held}
+	for i := 0; i+1 < len(claims); i += 2 {
+		v.Claims[claims[i].(Key)] = Entry{Lead: claims[i+1].(string), Seq: uint64(i + 1)}
+	}
+	return v
+}
+
+func TestWhoseAnEventIs(t *testing.T) {
+	e, u, a, x := key(Email, "e"), key(User, "u"), key(Anonymous, "a"), key(External, "x")
+	browser, mailed := Held{Exists: true}, Held{Exists: true, Email: true}
+	for _, tc := range []struct {
+		name string
+		ask  Ask
+		view *View
+		want Answer
+	}{
+		{"nobody knows anything", ask("e", "u", "a", "x"), view(nil), Answer{Lead: "new", New: true, Claim: []Key{e, u, a, x}}},
+		{"nothing to go by", ask("", "", "", ""), view(nil), Answer{Lead: "new", New: true}},
+		{"the address decides", ask("e", "", "a", ""), view(nil, e, "L"), Answer{Lead: "L", Claim: []Key{a}}},
+		{"a visitor says who they are", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, a, "A"), Answer{Lead: "A", Claim: []Key{e}}},
+		{"a visitor turns out to be known", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, e, "L", a, "A"),
+			Answer{Lead: "L", Merged: []Merge{{"A", Anonymous}}, Repoint: []Repoint{{a, 3, "L"}}}},
+		{"another person at the browser", ask("e", "", "a", ""), view(map[string]Held{"A": mailed}, a, "A"),
+			Answer{Lead: "new", New: true, Claim: []Key{e}, Repoint: []Repoint{{a, 1, "new"}}}},
+		{"another known person at the browser", ask("e", "", "a", ""), view(map[string]Held{"A": mailed}, e, "L", a, "A"),
+			Answer{Lead: "L", Repoint: []Repoint{{a, 3, "L"}}}},
+		{"a user changes the address", ask("e", "u", "", ""), view(nil, u, "L"), Answer{Lead: "L", Claim: []Key{e}}},
+		{"a user without address turns out to be known", ask("e", "u", "", ""), view(map[string]Held{"U": {Exists: true, User: true}}, e, "L", u, "U"),
+			Answer{Lead: "L", Merged: []Merge{{"U", User}}, Repoint: []Repoint{{u, 3, "L"}}}},
+		{"a user writes from a colleague's address", ask("e", "u", "", ""), view(map[string]Held{"U": mailed}, e, "L", u, "U"),
+			Answer{Lead: "L", UserForeign: true}},
+		{"a submission again", ask("e", "", "", "x"), view(nil, e, "L", x, "L"), Answer{Lead: "L", Replayed: true}},
+		{"a submission again, its address given away", ask("e", "", "", "x"), view(map[string]Held{"X": mailed}, e, "L", x, "X"),
+			Answer{Lead: "X", Replayed: true}},
+		{"a submission whose lead never came to be", ask("e", "", "", "x"), view(map[string]Held{"X": {}}, e, "L", x, "X"),
+			Answer{Lead: "L", Repoint: []Repoint{{x, 3, "L"}}}},
+	} {
+		got := Decide(tc.ask, tc.view, func() string { return "new" })
+		if diff := cmp.Diff(tc.want, got); diff != "" || len(tc.view.Missing) > 0 {
+			t.Errorf("%s (-want +got), missing %v: %s", tc.name, tc.view.Missing, diff)
+		}
+	}
+}
+
+func TestWhoMustBeWeighedIsSaid(t *testing.T) {
+	v := view(map[string]Held{}, key(Anonymous, "a"), "A")
+	Decide(ask("e", "", "a", ""), v, func() string { return "new" })
+	if diff := cmp.Diff([]string{"A"}, v.Missing); diff != "" {
+		t.Errorf("missing (-want +got): %s", diff)
+	}
+	v = view(map[string]Held{}, key(Anonymous, "a"), "A")
+	if Decide(ask("", "", "a", ""), v, nil); len(v.Missing) > 0 {
+		t.Errorf("a page view weighs %v", v.Missing)
+	}
+}
+
+// world plays asks one after the other and keeps what a log would keep.
+type world struct {
+	claims map[Key]Entry
+	held   map[string]Held
+	merged map[string]string
+	leads  int
+}
+
+func (w *world) play(a Ask) Answer {
+	v := &View{Claims: w.claims, Held: w.held}
+	ans := Decide(a, v, func() string { w.leads++; return fmt.Sprint("lead", w.leads) })
+	v.Assume(ans)
+	h := w.held[ans.Lead]
+	h.Exists = true
+	w.held[ans.Lead] = h
+	for _, m := range ans.Merged {
+		w.merged[m.From] = ans.Lead
+	}
+	for _, m := range ans.Repoint {
+		w.claims[m.Key] = Entry{Lead: m.To, Seq: m.Seq + 1}
+	}
+	return ans
+}
+
+func TestNoOrderOfEventsSplitsAnAddressOrLosesAVisitor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{claims: map[Key]Entry{}, held: map[string]Held{}, merged: map[string]string{}}
+		pick := func(prefix string) string {
+			n := rapid.IntRange(0, 3).Draw(t, prefix)
+			if n == 0 {
+				return ""
+			}
+			return fmt.Sprint(prefix, n)
+		}
+		owner := map[Key]string{}
+		for range rapid.IntRange(1, 30).Draw(t, "events") {
+			a := ask(pick("e"), pick("u"), pick("a"), "")
+			before := w.claims[a.Anonymous].Lead
+			ans := w.play(a)
+			if a.Email.Kind != None {
+				if first, ok := owner[a.Email]; ok && first != ans.Lead {
+					t.Fatalf("the address of %s decided for %s", first, ans.Lead)
+				}
+				owner[a.Email] = ans.Lead
+			}
+			moved := before != "" && w.claims[a.Anonymous].Lead != before
+			if moved && !w.held[before].Strong() && w.merged[before] == "" {
+				t.Fatalf("visitor %s left without a link", before)
+			}
+			for _, k := range []Key{a.Email, a.Anonymous} {
+				if k.Kind != None && w.claims[k].Lead != ans.Lead {
+					t.Fatalf("%s is not of the lead that got the event", k.Kind)
+				}
+			}
+		}
+	})
+}
+
+func TestKeysTellNothingAndNeverMix(t *testing.T) {
+	h, other := NewHasher([]byte(strings.Repeat("a", 32))), NewHasher([]byte(strings.Repeat("b", 32)))
+	seen := map[Key]string{}
+	for _, v := range []string{"jo@acme.example", "kim@acme.example", strings.Repeat("x", 1000)} {
+		for _, kind := range []Kind{Email, User, Anonymous} {
+			k := h.Key(kind, v)
+			if was, dup := seen[k]; dup {
+				t.Errorf("%s %s has the key of %s", kind, v, was)
+			}
+			seen[k] = v
+			if k != h.Key(kind, v) || k == other.Key(kind, v) {
+				t.Errorf("the key of %s %s depends on something else than kind, value and secret", kind, v)
+			}
+			if strings.Contains(k.Subject(), "acme") {
+				t.Errorf("subject %s", k.Subject())
+			}
+		}
+	}
+	if h.ExternalKey("a", "bc") == h.ExternalKey("ab", "c") {
+		t.Error("two sources' ids mix")
+	}
+	if h.Key(Email, "").Kind != None || h.Fingerprint() == other.Fingerprint() {
+		t.Error("nothing has no key, and secrets differ")
+	}
+}
+
+func TestLeadIDsSortByTime(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	a, b := NewLead(now, [10]byte{0xff, 0xff}), NewLead(now.Add(time.Millisecond), [10]byte{})
+	if a >= b || len(a) != 32 || a[12] != '7' || !ValidLead(a) {
+		t.Errorf("ids %s, %s", a, b)
+	}
+	for _, bad := range []string{"", "a.b", "*", ">", "a b", strings.Repeat("a", 65)} {
+		if ValidLead(bad) {
+			t.Errorf("%q is taken for a lead", bad)
+		}
+	}
+}
