@@ -1,0 +1,428 @@
+package campaign_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/bus/bustest"
+	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+	"github.com/nurturehq/nurture/services/campaign"
+)
+
+// room is the whole service with real engines. Its neighbours are played by
+// records on their streams and by what they would answer.
+type room struct {
+	ingestv1.IngestServiceClient
+	scoringv1.ScoringServiceClient
+	t      *testing.T
+	bus    *bus.Bus
+	svc    *campaign.Service
+	client campaignv1.CampaignServiceClient
+	base   string
+	cfg    campaign.Config
+
+	mu     sync.Mutex
+	people map[string]*leadv1.Lead
+	mails  []string
+}
+
+func newRoom(t *testing.T) *room {
+	t.Helper()
+	r := &room{t: t, bus: bustest.New(t), people: map[string]*leadv1.Lead{}, cfg: campaign.DefaultConfig()}
+	r.cfg.Programs, r.cfg.Templates = "../../deploy/example/programs", "../../deploy/example/templates"
+	r.cfg.TimeScale, r.cfg.LinkKeys = 0.02, []string{strings.Repeat("ab", 32)}
+	r.cfg.SMTP.Addr = r.smtp()
+	return r
+}
+
+// start runs the service until the test ends.
+func (r *room) start() *room {
+	r.t.Helper()
+	web, calls := listen(r.t), listen(r.t)
+	r.base = "http://" + web.Addr().String()
+	r.cfg.PublicURL = r.base
+	var err error
+	r.svc, err = campaign.New(r.cfg, campaign.Deps{
+		Bus: r.bus, Redis: ledgertest.Miniredis(r.t), Log: slog.New(slog.DiscardHandler), HTTP: web, GRPC: calls, Ingest: r, Scoring: r,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.svc.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Errorf("run: %v", err)
+		}
+	})
+	conn, err := rpc.Dial(calls.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = conn.Close() })
+	r.client = campaignv1.NewCampaignServiceClient(conn)
+	return r
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// smtp takes every mail.
+func (r *room) smtp() string {
+	l := listen(r.t)
+	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return letterbox{r}, nil }))
+	srv.Domain = "localhost"
+	go func() { _ = srv.Serve(l) }()
+	r.t.Cleanup(func() { _ = srv.Close() })
+	return l.Addr().String()
+}
+
+type letterbox struct{ *room }
+
+func (letterbox) Reset()                               {}
+func (letterbox) Logout() error                        { return nil }
+func (letterbox) Mail(string, *smtp.MailOptions) error { return nil }
+func (letterbox) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (l letterbox) Data(body io.Reader) error {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mails = append(l.mails, string(raw))
+	return nil
+}
+
+func (r *room) BatchGetLeads(_ context.Context, in *ingestv1.BatchGetLeadsRequest, _ ...grpc.CallOption) (*ingestv1.BatchGetLeadsResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	resp := &ingestv1.BatchGetLeadsResponse{}
+	for _, id := range in.GetLeadIds() {
+		if p := r.people[id]; p != nil {
+			resp.Leads = append(resp.Leads, proto.CloneOf(p))
+		}
+	}
+	return resp, nil
+}
+
+func (r *room) RecordConsent(_ context.Context, in *ingestv1.RecordConsentRequest, _ ...grpc.CallOption) (*ingestv1.RecordConsentResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.people[in.GetLeadId()].Consents = []*leadv1.Consent{in.GetConsent()}
+	r.people[in.GetLeadId()].Suppression = in.GetSuppression()
+	return &ingestv1.RecordConsentResponse{}, nil
+}
+
+func (r *room) BatchGetScores(context.Context, *scoringv1.BatchGetScoresRequest, ...grpc.CallOption) (*scoringv1.BatchGetScoresResponse, error) {
+	return &scoringv1.BatchGetScoresResponse{}, nil
+}
+
+// record writes what a neighbour would.
+func (r *room) record(stream, lead string, state proto.Message, events ...proto.Message) {
+	r.t.Helper()
+	rec := &ledgerv1.Record{State: encode(r.t, state)}
+	for _, e := range events {
+		rec.Events = append(rec.Events, encode(r.t, e))
+	}
+	if _, err := r.bus.Publish(r.t.Context(), &nats.Msg{Subject: bus.Subject(stream, lead, bus.KindState), Data: encode(r.t, rec)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func encode(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	raw, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// capture makes a lead that agreed to mails.
+func (r *room) capture(lead string) {
+	r.t.Helper()
+	p := &leadv1.Lead{
+		LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@example.com", FirstName: "Ann"}, CreatedAt: timestamppb.Now(),
+		Consents: []*leadv1.Consent{{Purpose: "marketing_email", Granted: true}},
+	}
+	r.mu.Lock()
+	r.people[lead] = p
+	r.mu.Unlock()
+	r.record(bus.Leads, lead, &ingestv1.State{Lead: p}, &ingestv1.Event{Fact: &ingestv1.Event_Captured{Captured: &ingestv1.Captured{}}})
+}
+
+func (r *room) stage(lead string, s leadv1.Stage) {
+	r.t.Helper()
+	r.record(bus.Scores, lead, &scoringv1.State{Score: &scoringv1.Score{LeadId: lead, Stage: s, StageSince: timestamppb.Now()}})
+}
+
+// mailsTo are the mails a lead got, oldest first.
+func (r *room) mailsTo(lead string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var mine []string
+	for _, m := range r.mails {
+		if strings.Contains(m, "<"+lead+"@example.com>") {
+			mine = append(mine, strings.ReplaceAll(m, "=\r\n", ""))
+		}
+	}
+	return mine
+}
+
+func (r *room) stay(lead, name string) *campaignv1.Enrollment {
+	r.t.Helper()
+	resp, err := r.client.ListEnrollments(r.t.Context(), &campaignv1.ListEnrollmentsRequest{LeadId: lead})
+	if err != nil {
+		if status.Code(err) == codes.NotFound {
+			return nil
+		}
+		r.t.Fatal(err)
+	}
+	var last *campaignv1.Enrollment
+	for _, e := range resp.GetEnrollments() {
+		if e.GetProgram() == name {
+			last = e
+		}
+	}
+	return last
+}
+
+func (r *room) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	ledgertest.Eventually(r.t, what, ok)
+}
+
+func (r *room) get(path string) *http.Response {
+	r.t.Helper()
+	return r.do(http.MethodGet, path, "")
+}
+
+func (r *room) do(method, url, body string) *http.Response {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+func TestALeadIsNurturedClicksQualifiesAndComesBackFromSales(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t).start()
+	r.capture("lead1")
+	r.stage("lead1", leadv1.Stage_STAGE_NURTURING)
+	r.eventually("the first mail arrives", func() bool { return len(r.mailsTo("lead1")) == 1 })
+	first := r.mailsTo("lead1")[0]
+	if !strings.Contains(first, "Subject: Ann, the guide you asked about") {
+		t.Errorf("mail:\n%s", first)
+	}
+	click := regexp.MustCompile(regexp.QuoteMeta(r.base) + `/t/c/[A-Za-z0-9_-]+`).FindString(first)
+	if resp := r.get(click); resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://www.acme.example/guide" {
+		t.Errorf("click %q: %s %q", click, resp.Status, resp.Header.Get("Location"))
+	}
+	r.record(bus.Leads, "lead1", &ingestv1.State{Lead: r.people["lead1"]}, &ingestv1.Event{Fact: &ingestv1.Event_Activity{Activity: r.inbound()}})
+	r.eventually("the second mail is the story", func() bool {
+		return len(r.mailsTo("lead1")) == 2 && strings.Contains(r.mailsTo("lead1")[1], "Subject: How a team of four")
+	})
+	r.stage("lead1", leadv1.Stage_STAGE_QUALIFIED)
+	r.eventually("the goal is met", func() bool { return r.stay("lead1", "welcome").GetEndedWhy() == "goal" })
+	assigned := &handoffv1.Handoff{LeadId: "lead1", Status: handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED}
+	r.record(bus.Handoff, "lead1", &handoffv1.State{Handoff: assigned}, &handoffv1.Event{Fact: &handoffv1.Event_Assigned{Assigned: &handoffv1.Assigned{}}})
+	recycled := &handoffv1.Handoff{LeadId: "lead1", Status: handoffv1.HandoffStatus_HANDOFF_STATUS_RECYCLED}
+	r.record(bus.Handoff, "lead1", &handoffv1.State{Handoff: recycled}, &handoffv1.Event{Fact: &handoffv1.Event_Recycled{Recycled: &handoffv1.Recycled{}}})
+	r.eventually("it is recycled", func() bool { return r.stay("lead1", "recycle").GetWhy() == "recycled" })
+	r.eventually("nobody is in a hurry", func() bool { return strings.Contains(strings.Join(r.mailsTo("lead1"), ""), "Subject: No hurry") })
+	r.verify()
+}
+
+// inbound is the activity that the service told ingest of.
+func (r *room) inbound() *leadv1.Activity {
+	r.t.Helper()
+	var raw *jetstream.RawStreamMsg
+	r.eventually("the click is on inbound.campaign", func() (ok bool) {
+		var err error
+		raw, err = r.bus.LastMsg(r.t.Context(), bus.Inbound, "inbound.campaign")
+		return err == nil
+	})
+	in := &ingestv1.Inbound{}
+	if err := proto.Unmarshal(raw.Data, in); err != nil {
+		r.t.Fatal(err)
+	}
+	a := in.GetTrack().GetActivity()
+	if in.GetTrack().GetWho().GetLeadId() != "lead1" || a.GetType() != "email_clicked" || a.GetProperties()["program"] != "welcome" {
+		r.t.Errorf("inbound %v", in)
+	}
+	return a
+}
+
+// verify rebuilds every state from the log.
+func (r *room) verify() {
+	r.t.Helper()
+	report, err := r.svc.Ledger().Verify(r.t.Context())
+	if err != nil || len(report.Mismatches) > 0 || report.Leads == 0 {
+		r.t.Errorf("verify: %+v, error %v", report, err)
+	}
+}
+
+func TestUnsubscribingStopsTheNextMail(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t).start()
+	r.capture("lead1")
+	r.stage("lead1", leadv1.Stage_STAGE_NURTURING)
+	r.eventually("the first mail arrives", func() bool { return len(r.mailsTo("lead1")) == 1 })
+	link := regexp.MustCompile(`List-Unsubscribe: <([^>]+)>`).FindStringSubmatch(r.mailsTo("lead1")[0])
+	if resp := r.do(http.MethodPost, link[1], "List-Unsubscribe=One-Click"); resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %s", resp.Status)
+	}
+	r.eventually("the next touch is skipped", func() bool {
+		resp, err := r.client.ListTouches(t.Context(), &campaignv1.ListTouchesRequest{LeadId: "lead1"})
+		if err != nil || len(resp.GetTouches()) < 2 {
+			return false
+		}
+		second := resp.GetTouches()[1]
+		return second.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED && second.GetReason() == "suppressed"
+	})
+	if n := len(r.mailsTo("lead1")); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestPeopleCanEnrollAndExitByHand(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t).start()
+	ctx := t.Context()
+	_, err := r.client.Enroll(ctx, &campaignv1.EnrollRequest{LeadId: "nobody", Program: "welcome"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("an unknown lead: %v", err)
+	}
+	r.people["lead1"] = &leadv1.Lead{LeadId: "lead1", Profile: &leadv1.Profile{Email: "lead1@example.com"}}
+	if _, err = r.client.Enroll(ctx, &campaignv1.EnrollRequest{LeadId: "lead1", Program: "nope"}); status.Code(err) != codes.NotFound {
+		t.Errorf("an unknown program: %v", err)
+	}
+	in, err := r.client.Enroll(ctx, &campaignv1.EnrollRequest{LeadId: "lead1", Program: "welcome"})
+	if err != nil || in.GetEnrollment().GetWhy() != "by_hand" {
+		t.Fatalf("enrollment %v, error %v", in, err)
+	}
+	if _, err = r.client.Enroll(ctx, &campaignv1.EnrollRequest{LeadId: "lead1", Program: "welcome"}); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "already_enrolled") {
+		t.Errorf("a second time: %v", err)
+	}
+	out, err := r.client.Exit(ctx, &campaignv1.ExitRequest{LeadId: "lead1", Program: "welcome", Reason: "asked_us_to"})
+	if err != nil || out.GetEnrollment().GetEndedWhy() != "asked_us_to" {
+		t.Errorf("enrollment %v, error %v", out, err)
+	}
+	if _, err = r.client.ResolveTouch(ctx, &campaignv1.ResolveTouchRequest{LeadId: "lead1", TouchId: "x", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT}); status.Code(err) != codes.NotFound {
+		t.Errorf("an unknown touch: %v", err)
+	}
+	batch, err := r.client.BatchGetEnrollments(ctx, &campaignv1.BatchGetEnrollmentsRequest{LeadIds: []string{"nobody", "lead1"}})
+	if err != nil || len(batch.GetLeads()) != 1 || batch.GetLeads()[0].GetLeadId() != "lead1" {
+		t.Errorf("batch %v, error %v", batch, err)
+	}
+	resp := r.get(r.base + "/v1/programs")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"keep-warm"`) {
+		t.Errorf("programs over REST: %s %s %v", resp.Status, body, err)
+	}
+	r.verify()
+}
+
+func TestDecisionsCanBeVerifiedAfterTheProgramsChanged(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	dir := t.TempDir()
+	write := func(after string) {
+		yaml := fmt.Sprintf("name: slow\nenroll: {when: stage == NURTURING}\nsteps:\n  - id: pause\n    wait: {for: %s}\n  - id: out\n    exit: {}\n", after)
+		if err := os.WriteFile(filepath.Join(dir, "slow.yaml"), []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("1h")
+	r.cfg.Programs = dir
+	first := r.start()
+	first.capture("lead1")
+	first.stage("lead1", leadv1.Stage_STAGE_NURTURING)
+	first.eventually("it is enrolled", func() bool { return first.stay("lead1", "slow") != nil })
+	old := first.stay("lead1", "slow").GetVersion()
+
+	write("2h")
+	svc, err := campaign.New(r.cfg, campaign.Deps{Bus: r.bus, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := svc.Ledger().Verify(t.Context())
+	if err != nil || len(report.Mismatches) > 0 || report.Leads != 1 {
+		t.Errorf("verify: %+v, error %v", report, err)
+	}
+	if old == "" {
+		t.Error("the enrollment names no version")
+	}
+}
+
+func TestAWrongConfigurationIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*campaign.Config)
+		want   string
+	}{
+		"no key":         {func(c *campaign.Config) { c.LinkKeys = nil }, "set link_keys to the output of `openssl rand -hex 32`"},
+		"no programs":    {func(c *campaign.Config) { c.Programs = t.TempDir() }, "there are no programs in"},
+		"no templates":   {func(c *campaign.Config) { c.Templates = "nowhere" }, "set templates to a directory"},
+		"time scale":     {func(c *campaign.Config) { c.TimeScale = 0 }, "time_scale: 0 is not above 0"},
+		"public url":     {func(c *campaign.Config) { c.PublicURL = "localhost:8082" }, `public_url: "localhost:8082" is no web address`},
+		"from":           {func(c *campaign.Config) { c.Mail.From = "sam" }, `mail.from: "sam" is no e-mail address`},
+		"smtp address":   {func(c *campaign.Config) { c.SMTP.Addr = "mail" }, "write host:port"},
+		"password clear": {func(c *campaign.Config) { c.SMTP.Addr, c.SMTP.Password = "mail.example.com:25", "x" }, "in the clear"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t)
+			tt.change(&r.cfg)
+			_, err := campaign.New(r.cfg, campaign.Deps{Bus: r.bus, Log: slog.New(slog.DiscardHandler)})
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error = %v\nwant it to contain %s", err, tt.want)
+			}
+		})
+	}
+}
