@@ -30,9 +30,9 @@ type settings struct {
 	Redis    string         `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string         `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string         `yaml:"grpc_addr" help:"where gRPC is served"`
-	Ingest   string         `yaml:"ingest_grpc" help:"where ingest answers"`
-	Scoring  string         `yaml:"scoring_grpc" help:"where scoring answers"`
-	Campaign string         `yaml:"campaign_grpc" help:"where campaign answers"`
+	Ingest   string         `yaml:"ingest_addr" help:"gRPC of ingest"`
+	Scoring  string         `yaml:"scoring_addr" help:"gRPC of scoring"`
+	Campaign string         `yaml:"campaign_addr" help:"gRPC of campaign"`
 	LogLevel slog.Level     `yaml:"log_level" help:"debug, info, warn or error"`
 	Handoff  handoff.Config `yaml:"handoff"`
 }
