@@ -21,6 +21,7 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest"
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
+	"github.com/nurturehq/nurture/services/ingest/internal/store"
 )
 
 func capture(external, email string) *ingestv1.CaptureLeadRequest {
@@ -70,7 +71,7 @@ func TestACrashBetweenClaimAndRecordHealsOnRetry(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []identity.Key{h.ExternalKey("crm", "s-9"), h.Key(identity.Email, "jo@acme.example")} {
-		if won, err := r.bus.Claim(t.Context(), k.Subject(), claim); err != nil || !won {
+		if won, err := r.bus.Claim(t.Context(), store.Subject(k), claim); err != nil || !won {
 			t.Fatalf("claim: %v, %v", won, err)
 		}
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
-	"github.com/nurturehq/nurture/services/ingest/internal/claims"
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/store"
 )
 
 // How long things may take.
@@ -39,7 +39,7 @@ var errBusy = errors.New("too many events are in flight; send again in a moment"
 func (s *Service) accept(ctx context.Context, subs []person.Submission) []person.Outcome {
 	outcomes := make([]person.Outcome, len(subs))
 	if !s.inFlight.TryAcquire(int64(len(subs))) {
-		return s.count(subs, refuseAll(outcomes, rpc.RetryAfter(errBusy, codes.ResourceExhausted, busyFor)))
+		return s.count(ctx, subs, refuseAll(outcomes, rpc.RetryAfter(errBusy, codes.ResourceExhausted, busyFor)))
 	}
 	defer s.inFlight.Release(int64(len(subs)))
 	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
@@ -47,10 +47,10 @@ func (s *Service) accept(ctx context.Context, subs []person.Submission) []person
 
 	answers, err := s.resolve(ctx, subs)
 	if err != nil {
-		return s.count(subs, refuseAll(outcomes, classify(err)))
+		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
 	}
 	s.recordAll(ctx, subs, answers, outcomes)
-	return s.count(subs, outcomes)
+	return s.count(ctx, subs, outcomes)
 }
 
 // resolve says whose each submission is. New identities are claimed when it
@@ -228,7 +228,7 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, person.ErrUnknownLead):
 		return rpc.Mark(err, codes.NotFound)
-	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, claims.ErrContended),
+	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ledger.ErrUnavailable):
 		return rpc.RetryAfter(fmt.Errorf("%w: %w", ledger.ErrUnavailable, err), codes.Unavailable, busyFor)
 	}

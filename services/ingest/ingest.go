@@ -22,12 +22,12 @@ import (
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
-	"github.com/nurturehq/nurture/services/ingest/internal/claims"
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	ingestrpc "github.com/nurturehq/nurture/services/ingest/internal/rpc"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
+	"github.com/nurturehq/nurture/services/ingest/internal/store"
 	"github.com/nurturehq/nurture/services/ingest/internal/web"
 )
 
@@ -74,7 +74,7 @@ type Service struct {
 	sources  *source.Set
 	hasher   *identity.Hasher
 	ledger   *ledger.Ledger[*ingestv1.State]
-	book     *claims.Book
+	book     *store.Book
 	inFlight *semaphore.Weighted
 	metrics  *metrics
 }
@@ -110,7 +110,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	s.book = claims.New(claims.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, CacheKeys: cfg.CacheKeys})
+	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, CacheKeys: cfg.CacheKeys})
 	return s, nil
 }
 

@@ -39,13 +39,13 @@ func newMetrics() *metrics {
 type outcome struct{ source, kind, result string }
 
 // count counts what became of submissions and gives them back.
-func (s *Service) count(subs []person.Submission, outcomes []person.Outcome) []person.Outcome {
+func (s *Service) count(ctx context.Context, subs []person.Submission, outcomes []person.Outcome) []person.Outcome {
 	sums := make(map[outcome]int64, 2)
 	for i, o := range outcomes {
 		sums[outcome{subs[i].Apply.GetCapture().GetSource(), subs[i].Kind, result(o)}]++
 	}
 	for o, n := range sums {
-		s.metrics.events.Add(context.Background(), n, metric.WithAttributeSet(attribute.NewSet(
+		s.metrics.events.Add(ctx, n, metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("source", s.known(o.source)), attribute.String("kind", o.kind), attribute.String("result", o.result))))
 	}
 	return outcomes

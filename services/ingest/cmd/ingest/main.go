@@ -39,7 +39,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	var closers daemon.Closers
-	defer closers.CloseInto(&err)
+	defer closers.CloseInto(&err) //nolint:contextcheck // closing must go on after ctx ended
 
 	tel, flush, err := telemetry.Start(ctx, telemetry.Options{Service: "ingest", Level: set.LogLevel, Out: os.Stdout})
 	if err != nil {

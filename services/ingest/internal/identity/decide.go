@@ -96,10 +96,10 @@ func Decide(a Ask, v *View, newLead func() string) Answer {
 	}
 	for k := range a.keys {
 		e := v.Claims[k]
-		switch {
-		case e.Lead == "":
+		switch e.Lead {
+		case "":
 			ans.Claim = append(ans.Claim, k)
-		case e.Lead == ans.Lead:
+		case ans.Lead:
 			ans.Replayed = ans.Replayed || k.Kind == External
 		default:
 			ans.elsewhere(k, e, v)

@@ -6,11 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
-	"sync"
 	"time"
-
-	"github.com/nurturehq/nurture/pkg/bus"
 )
 
 // Kind is the sort of an identity.
@@ -51,10 +47,8 @@ type Key struct {
 	Hash [hashSize]byte
 }
 
-// Subject is where the key's claim lives.
-func (k Key) Subject() string {
-	return bus.IdentitySubject(k.Kind.String(), hex.EncodeToString(k.Hash[:]))
-}
+// Text gives the hash as it appears in subjects.
+func (k Key) Text() string { return hex.EncodeToString(k.Hash[:]) }
 
 // MinSecret is the least length of a secret, in bytes.
 const MinSecret = 32
@@ -62,13 +56,13 @@ const MinSecret = 32
 // Hasher makes keys: HMAC-SHA256 under a secret, so that nobody who sees the
 // log can test whether an address is in it.
 type Hasher struct {
-	macs sync.Pool
+	secret []byte
 }
 
 // NewHasher makes keys under a secret of at least MinSecret bytes. The same
 // secret must be used for ever: under another one nobody is recognised.
 func NewHasher(secret []byte) *Hasher {
-	return &Hasher{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	return &Hasher{secret: secret}
 }
 
 // Key gives the key of a value; of an empty one the absent key.
@@ -94,9 +88,7 @@ func (h *Hasher) Fingerprint() string {
 }
 
 func (h *Hasher) sum(parts ...string) (out [hashSize]byte) {
-	mac := h.macs.Get().(hash.Hash)
-	defer h.macs.Put(mac)
-	mac.Reset()
+	mac := hmac.New(sha256.New, h.secret)
 	var buf [256]byte
 	for _, p := range parts {
 		mac.Write(append(append(buf[:0], p...), 0))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,10 +36,7 @@ func (s *stamp) UnmarshalJSON(raw []byte) error {
 		s.Time = time.UnixMilli(ms).UTC()
 		return nil
 	}
-	var t string
-	if json.Unmarshal(raw, &t) != nil {
-		return nil
-	}
+	t := strings.Trim(string(raw), `"`)
 	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999Z0700", time.DateTime, time.DateOnly} {
 		if at, err := time.Parse(layout, t); err == nil {
 			s.Time = at.UTC()

@@ -1,4 +1,4 @@
-package claims
+package store
 
 import (
 	"context"
@@ -26,6 +26,9 @@ const (
 	maxRead      = 1000
 )
 
+// Subject is where the claim of a key lives.
+func Subject(k identity.Key) string { return bus.IdentitySubject(k.Kind.String(), k.Text()) }
+
 // claimLog reads and writes claims in the log.
 type claimLog struct {
 	bus  *bus.Bus
@@ -49,7 +52,7 @@ func (l claimLog) readPart(ctx context.Context, keys []identity.Key, into map[id
 	subjects := make([]string, len(keys))
 	bySubject := make(map[string]identity.Key, len(keys))
 	for i, k := range keys {
-		subjects[i] = k.Subject()
+		subjects[i] = Subject(k)
 		bySubject[subjects[i]] = k
 	}
 	msgs, err := jetstreamext.GetLastMsgsFor(ctx, l.bus.JS, bus.Leads, subjects)
@@ -159,5 +162,5 @@ func (w write) message() (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode claim: %w", err)
 	}
-	return bus.ExpectLast(&nats.Msg{Subject: w.key.Subject(), Data: data}, w.seq), nil
+	return bus.ExpectLast(&nats.Msg{Subject: Subject(w.key), Data: data}, w.seq), nil
 }

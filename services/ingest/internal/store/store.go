@@ -1,7 +1,7 @@
-// Package claims keeps whose an identity is: one message per identity in the
+// Package store keeps whose an identity is: one message per identity in the
 // log, written only on top of the one it was decided on. Concurrent questions
 // are answered together, with one read and one group of writes.
-package claims
+package store
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func (b *Book) Resolve(ctx context.Context, asks []identity.Ask) ([]identity.Ans
 		return answers, nil
 	}
 	q := &question{asks: asks, done: make(chan struct{})}
-	b.join(q)
+	b.join(q) //nolint:contextcheck // a group belongs to no single caller
 	select {
 	case <-q.done:
 		return q.answers, q.err
