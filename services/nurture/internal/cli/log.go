@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/nurturehq/nurture/pkg/telemetry"
@@ -26,6 +27,7 @@ func openLog(cmd *cobra.Command, level string) (*slog.Logger, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	redis.SetLogger(redisLog{t.Log})
 	stop := func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 3*time.Second)
 		defer cancel()
@@ -34,4 +36,12 @@ func openLog(cmd *cobra.Command, level string) (*slog.Logger, func(), error) {
 		}
 	}
 	return t.Log, stop, nil
+}
+
+// redisLog sends what the Redis client would print to the log.
+type redisLog struct{ log *slog.Logger }
+
+// Printf logs a message of the client.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.WarnContext(ctx, "redis client", "message", fmt.Sprintf(format, v...))
 }

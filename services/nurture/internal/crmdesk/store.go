@@ -26,7 +26,7 @@ type store struct {
 	mu       sync.Mutex
 	capacity int
 	cases    map[string]*Case
-	order    []string // leads, oldest first
+	order    []string // leads, the one heard of longest ago first
 	seen     map[string]bool
 	events   []*Event // the latest, for Wait, at most capacity
 	dropped  uint64   // events no longer in events
@@ -67,11 +67,13 @@ func (s *store) file(e *Event) {
 	if c == nil {
 		c = &Case{Lead: e.Lead}
 		s.cases[e.Lead] = c
-		s.order = append(s.order, e.Lead)
-		if len(s.order) > s.capacity {
-			delete(s.cases, s.order[0])
-			s.order = s.order[1:]
-		}
+	} else {
+		s.order = slices.DeleteFunc(s.order, func(lead string) bool { return lead == e.Lead })
+	}
+	s.order = append(s.order, e.Lead)
+	if len(s.order) > s.capacity {
+		delete(s.cases, s.order[0])
+		s.order = s.order[1:]
 	}
 	c.At = e.At
 	c.Events = append(c.Events, e)

@@ -42,10 +42,11 @@ func (s *site) step(ctx context.Context, p *population.Person, step population.S
 			"properties": map[string]any{"path": step.Path, "url": "https://www.nurture.example" + step.Path},
 		})
 	case population.SignUp:
-		if err := s.signUp(ctx, p, step); err != nil {
+		// The form of the sign-up asks for consent; the product then says who it is.
+		if err := s.form(ctx, p, step); err != nil {
 			return err
 		}
-		return s.form(ctx, p, step) // the box for the newsletter beside it
+		return s.signUp(ctx, p, step)
 	case population.AskDemo, population.Download, population.Subscribe:
 		return s.form(ctx, p, step)
 	}
