@@ -48,7 +48,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	var closers daemon.Closers
-	defer closers.CloseInto(&err)
+	defer closers.CloseInto(&err) //nolint:contextcheck // what is open is closed after ctx has ended, too
 
 	tel, flush, err := telemetry.Start(ctx, telemetry.Options{Service: "handoff", Level: set.LogLevel, Out: os.Stdout})
 	if err != nil {

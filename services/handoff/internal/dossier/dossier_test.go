@@ -35,7 +35,8 @@ func parts(activities, touches int) dossier.Parts {
 		Score: &scoringv1.ExplainScoreResponse{
 			Score: &scoringv1.Score{Fit: 40, Behaviour: 25.5},
 			Reasons: []*scoringv1.Reason{
-				{Axis: scoringv1.Reason_AXIS_FIT, Points: 50}, {Axis: scoringv1.Reason_AXIS_FIT, Points: -10},
+				{Axis: scoringv1.Reason_AXIS_FIT, Points: 50},
+				{Axis: scoringv1.Reason_AXIS_FIT, Points: -10},
 				{Axis: scoringv1.Reason_AXIS_BEHAVIOUR, Points: 25.5},
 			},
 			Verdict: "asked for a demo",

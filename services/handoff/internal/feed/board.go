@@ -50,11 +50,9 @@ func (b *Board) Freed() <-chan struct{} { return b.freed }
 // taking a record in twice changes nothing.
 func (b *Board) Follow(ctx context.Context, from *bus.Bus) error {
 	for {
-		err := b.follow(ctx, from)
-		if ctx.Err() != nil {
-			return nil
+		if err := b.follow(ctx, from); ctx.Err() == nil {
+			b.log.Warn("follow handoffs: begin anew", "error", err)
 		}
-		b.log.Warn("follow handoffs: begin anew", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
