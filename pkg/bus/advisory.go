@@ -65,13 +65,15 @@ func (b *Bus) parkAdvised(ctx context.Context, m Msg) error {
 	})
 }
 
-// serviceOf is the service whose lane a consumer serves ("scoring-0-of-4"), or
-// the consumer's own name for any other.
+// LaneMark is part of the name of every consumer that feeds a lane:
+// <service>-lane-<bucket>.
+const LaneMark = "-lane-"
+
+// serviceOf is the service whose lane a consumer feeds, or the consumer's own
+// name for any other.
 func serviceOf(consumer string) string {
-	if service, _, ok := strings.Cut(consumer, "-"); ok && strings.Contains(consumer, "-of-") {
-		return service
-	}
-	return consumer
+	service, _, _ := strings.Cut(consumer, LaneMark)
+	return service
 }
 
 // FlatHeader keeps the first value of each header, for a parked message.

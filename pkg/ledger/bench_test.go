@@ -58,7 +58,7 @@ func BenchmarkLedger(b *testing.B) {
 		done := make(chan error, 1)
 		b.StartTimer()
 		go func() { done <- l.Run(ctx) }()
-		acked(b, bs, "scoring-0-of-1", n)
+		acked(b, bs, "scoring-lane-all", n)
 		b.StopTimer()
 		cancel()
 		<-done

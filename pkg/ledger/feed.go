@@ -24,8 +24,8 @@ const (
 	maxPending = 20000
 	// pinGroup is the only priority group of a lane's consumer.
 	pinGroup = "lane"
-	// laneMark is part of the name of every lane's consumer: <service>-<n>-of-<lanes>.
-	laneMark = "-of-"
+	// anyBucket stands for all buckets in a subject.
+	anyBucket = "*"
 	// pinHeader names the current reader on every delivered message.
 	pinHeader = "Nats-Pin-Id"
 	// resyncAfter bounds the wait for the first message after a reset.
@@ -59,6 +59,23 @@ type feed struct {
 	last    uint64 // last stream sequence taken
 }
 
+// serve sets what the feed reads: some kinds in one bucket, or in all.
+func (f *feed) serve(bucket string, kinds []string) {
+	f.durable = f.service + allMark
+	if bucket != anyBucket {
+		f.durable = f.service + bucketMark + bucket
+	}
+	for _, kind := range kinds {
+		f.filters = append(f.filters, bus.Filter(f.name, bucket, kind))
+	}
+}
+
+// Names of consumers: <service>-lane-all, <service>-lane-07.
+const (
+	allMark    = bus.LaneMark + "all"
+	bucketMark = bus.LaneMark
+)
+
 // open creates the durable consumer, or finds it as it was left.
 func (f *feed) open(ctx context.Context) (jetstream.Consumer, error) {
 	cfg := jetstream.ConsumerConfig{
@@ -87,9 +104,9 @@ func (f *feed) open(ctx context.Context) (jetstream.Consumer, error) {
 	return cons, nil
 }
 
-// startAt is where a consumer begins that does not exist yet: where the
-// slowest lane of another number of lanes stood, so that changing the number
-// does not read all history again; 0 for the beginning.
+// startAt is where a consumer begins that does not exist yet: where the slowest
+// consumer stood that read this bucket before the number of lanes was changed
+// between one and many, so that history is not read again; 0 for the beginning.
 func (f *feed) startAt(ctx context.Context) (uint64, error) {
 	start := uint64(0)
 	list := f.stream.ListConsumers(ctx)
@@ -97,7 +114,7 @@ func (f *feed) startAt(ctx context.Context) (uint64, error) {
 		if info.Name == f.durable {
 			return info.Config.OptStartSeq, nil
 		}
-		if !strings.HasPrefix(info.Name, f.service+"-") || !strings.Contains(info.Name, laneMark) {
+		if !strings.HasPrefix(info.Name, f.service+bucketMark) || f.durable != f.service+allMark && info.Name != f.service+allMark {
 			continue
 		}
 		if next := max(info.AckFloor.Stream+1, info.Config.OptStartSeq); start == 0 || next < start {

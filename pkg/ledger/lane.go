@@ -31,6 +31,11 @@ type lane[S proto.Message] struct {
 	cache *lru[*entry[S]]
 	feeds map[*feed]*window
 	held  map[string]*holding
+	// flight is the pass being committed, flying its leads; after are items of
+	// those leads that came meanwhile.
+	flight *flight[S]
+	flying map[string]struct{}
+	after  []*item
 }
 
 // holding is a lead whose input has to be tried again: its later inputs wait
@@ -49,37 +54,42 @@ func newLane[S proto.Message](l *Ledger[S], n int) *lane[S] {
 		cache: newLRU[*entry[S]](l.o.CacheLeads),
 		feeds: map[*feed]*window{},
 		held:  map[string]*holding{},
+
+		flying: map[string]struct{}{},
 	}
 }
 
-// run works until ctx ends; what is at hand then is finished.
+// run works until ctx ends; what is at hand then is finished. While much waits,
+// the next pass is folded during the commit of the one before.
 func (ln *lane[S]) run(ctx context.Context) {
 	for {
 		items, ok := ln.collect(ctx)
 		if !ok {
+			ln.land()
 			ln.stop()
 			return
 		}
-		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		ln.pass(work, items)
-		ln.acknowledge()
-		cancel()
+		next := ln.begin(ctx, items)
+		ln.land()
+		ln.launch(next)
+		if len(ln.in) < passMax/2 {
+			ln.land()
+		}
 	}
 }
 
 // collect waits for something to do and takes all that is at hand. It never
 // lingers: an idle lane answers at once.
 func (ln *lane[S]) collect(ctx context.Context) (items []*item, ok bool) {
-	timer := time.NewTimer(ln.nextRetry())
-	defer timer.Stop()
-	select {
-	case it := <-ln.in:
-		items = ln.admit(items, it)
-	case it := <-ln.cmds:
-		items = append(items, it)
-	case <-timer.C:
-	case <-ctx.Done():
-		return nil, false
+	late := ln.after
+	ln.after = nil
+	for _, it := range late {
+		items = ln.route(items, it)
+	}
+	if len(items) == 0 {
+		if items, ok = ln.wait(ctx); !ok {
+			return nil, false
+		}
 	}
 	for len(items) < passMax {
 		select {
@@ -87,7 +97,7 @@ func (ln *lane[S]) collect(ctx context.Context) (items []*item, ok bool) {
 			items = ln.admit(items, it)
 			continue
 		case it := <-ln.cmds:
-			items = append(items, it)
+			items = ln.route(items, it)
 			continue
 		default:
 		}
@@ -96,14 +106,39 @@ func (ln *lane[S]) collect(ctx context.Context) (items []*item, ok bool) {
 	return ln.ripe(items), true
 }
 
-// admit adds a delivered item to the pass, or behind an earlier input of its
-// lead that has to be tried again.
+// wait blocks until there is something to do.
+func (ln *lane[S]) wait(ctx context.Context) (items []*item, ok bool) {
+	timer := time.NewTimer(ln.nextRetry())
+	defer timer.Stop()
+	select {
+	case it := <-ln.in:
+		return ln.admit(items, it), true
+	case it := <-ln.cmds:
+		return ln.route(items, it), true
+	case <-timer.C:
+		return nil, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// admit takes a delivered item.
 func (ln *lane[S]) admit(items []*item, it *item) []*item {
 	ln.feeds[it.slot.feed].add(it.slot)
 	if it.slot.done {
 		return items
 	}
-	if h, ok := ln.held[it.in.Lead]; ok {
+	return ln.route(items, it)
+}
+
+// route adds an item to the pass, behind an input of its lead that has to be
+// tried again, or after the commit that its lead is part of.
+func (ln *lane[S]) route(items []*item, it *item) []*item {
+	if _, busy := ln.flying[it.in.Lead]; busy {
+		ln.after = append(ln.after, it)
+		return items
+	}
+	if h, ok := ln.held[it.in.Lead]; ok && it.cmd == nil {
 		h.items = append(h.items, it)
 		return items
 	}
@@ -150,26 +185,70 @@ func (ln *lane[S]) hold(lead string, its []*item) {
 	ln.held[lead] = h
 }
 
-// pass folds and commits a set of items, one record per lead.
-func (ln *lane[S]) pass(ctx context.Context, items []*item) {
+// flight is a pass on its way through the commit.
+type flight[S proto.Message] struct {
+	works []*work[S]
+	ctx   context.Context //nolint:containedctx // bounds this pass alone
+	end   func()
+	done  chan struct{}
+}
+
+// begin groups items by lead, loads the states and folds once. It answers nil
+// when there is nothing to commit.
+func (ln *lane[S]) begin(ctx context.Context, items []*item) *flight[S] {
 	works := group[S](items)
 	if len(works) == 0 {
-		return
+		return nil
 	}
-	ctx, end := ln.l.startSpans(ctx, works)
-	defer end()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	endSpans := ln.l.startSpans(works)
+	f := &flight[S]{works: works, ctx: ctx, done: make(chan struct{}), end: func() { endSpans(); cancel() }}
 	if err := ln.prepare(ctx, works); err != nil {
 		ln.postpone(ctx, works, err)
+		f.end()
+		return nil
+	}
+	for _, w := range works {
+		w.err = ln.l.fold(w)
+	}
+	return f
+}
+
+// launch commits a pass in the background; its leads are not touched until it lands.
+func (ln *lane[S]) launch(f *flight[S]) {
+	if f == nil {
 		return
 	}
-	for todo := works; len(todo) > 0; {
-		todo = ln.round(ctx, todo)
+	ln.flight = f
+	for _, w := range f.works {
+		ln.flying[w.lead] = struct{}{}
 	}
-	ln.l.cache.put(ctx, cacheable(works))
-	ln.l.arm(ctx, works)
-	for _, w := range works {
-		ln.conclude(ctx, w)
+	go func() {
+		defer close(f.done)
+		for todo := ln.round(f.ctx, f.works); len(todo) > 0; todo = ln.round(f.ctx, todo) {
+			for _, w := range todo {
+				w.err = ln.l.fold(w)
+			}
+		}
+		ln.l.cache.put(f.ctx, cacheable(f.works))
+		ln.l.arm(f.ctx, f.works)
+	}()
+}
+
+// land waits for the pass that is being committed and settles its items.
+func (ln *lane[S]) land() {
+	f := ln.flight
+	if f == nil {
+		return
 	}
+	<-f.done
+	ln.flight = nil
+	clear(ln.flying)
+	for _, w := range f.works {
+		ln.conclude(f.ctx, w)
+	}
+	f.end()
+	ln.acknowledge()
 }
 
 // prepare loads the states and lets the service add its view.
@@ -189,12 +268,11 @@ func (ln *lane[S]) prepare(ctx context.Context, works []*work[S]) error {
 	return ln.l.o.Enrich(ctx, ins)
 }
 
-// round folds and commits once; it returns the works that met a newer state
+// round commits what was folded; it returns the works that met a newer state
 // and have to be folded again.
 func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S]) {
 	var write, confirm []*work[S]
 	for _, w := range works {
-		w.err = ln.l.fold(w)
 		switch {
 		case w.err != nil:
 		case w.rec != nil:

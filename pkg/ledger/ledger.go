@@ -157,7 +157,9 @@ type openFeed struct {
 	cons jetstream.Consumer
 }
 
-// openFeeds opens the lane's consumer on every stream the service reads.
+// openFeeds opens the lane's consumers on every stream the service reads: one
+// for all buckets when there is only one lane, else one per bucket. (A consumer
+// with many filters is slow: the server tries them one by one.)
 func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, error) {
 	var opened []openFeed
 	for _, src := range l.sources() {
@@ -169,19 +171,30 @@ func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, err
 		if err != nil {
 			return nil, fmt.Errorf("open stream %s: %w", src.Stream, bus.Classify(err))
 		}
-		f := &feed{
-			log: l.d.Log, stream: stream, name: src.Stream, created: created, now: l.d.Now,
-			service: l.o.Service, durable: fmt.Sprintf("%s-%d%s%d", l.o.Service, ln.n, laneMark, l.o.Lanes),
-			filters: l.filters(src, ln.n),
+		for _, bucket := range l.bucketsOf(ln.n) {
+			f := &feed{log: l.d.Log, stream: stream, name: src.Stream, service: l.o.Service, created: created, now: l.d.Now}
+			f.serve(bucket, src.Kinds)
+			cons, err := f.open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			ln.feeds[f] = &window{}
+			opened = append(opened, openFeed{feed: f, cons: cons})
 		}
-		cons, err := f.open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ln.feeds[f] = &window{}
-		opened = append(opened, openFeed{feed: f, cons: cons})
 	}
 	return opened, nil
+}
+
+// bucketsOf lists a lane's buckets: "*" for the only lane.
+func (l *Ledger[S]) bucketsOf(lane int) []string {
+	if l.o.Lanes == 1 {
+		return []string{anyBucket}
+	}
+	var buckets []string
+	for b := lane; b < bus.Buckets; b += l.o.Lanes {
+		buckets = append(buckets, fmt.Sprintf("%02d", b))
+	}
+	return buckets
 }
 
 // sources are the service's, and its own stream for wake-ups and redriven inputs.
@@ -196,21 +209,6 @@ func (l *Ledger[S]) sources() []Source {
 		all = append(all, s)
 	}
 	return append(all, own)
-}
-
-// filters are the subjects of a source in the lane's buckets.
-func (l *Ledger[S]) filters(src Source, lane int) []string {
-	var filters []string
-	for _, kind := range src.Kinds {
-		if l.o.Lanes == 1 {
-			filters = append(filters, bus.Filter(src.Stream, "*", kind))
-			continue
-		}
-		for b := lane; b < bus.Buckets; b += l.o.Lanes {
-			filters = append(filters, bus.Filter(src.Stream, fmt.Sprintf("%02d", b), kind))
-		}
-	}
-	return filters
 }
 
 // created is the identity of a stream: its creation time.

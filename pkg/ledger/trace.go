@@ -17,7 +17,7 @@ import (
 // began to wait: no trace lasts for weeks.
 
 // startSpans opens a span for every work that is part of a trace.
-func (l *Ledger[S]) startSpans(ctx context.Context, works []*work[S]) (context.Context, func()) {
+func (l *Ledger[S]) startSpans(works []*work[S]) (end func()) {
 	var spans []trace.Span
 	for _, w := range works {
 		first := w.items[0]
@@ -42,7 +42,7 @@ func (l *Ledger[S]) startSpans(ctx context.Context, works []*work[S]) (context.C
 		w.ctx, span = l.tracer.Start(base, "process "+l.o.Service, opts...)
 		spans = append(spans, span)
 	}
-	return ctx, func() {
+	return func() {
 		for _, s := range spans {
 			s.End()
 		}
