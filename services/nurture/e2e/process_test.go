@@ -77,4 +77,3 @@ func tail(out *bytes.Buffer) string {
 	}
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
-
