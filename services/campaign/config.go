@@ -70,7 +70,7 @@ func DefaultConfig() Config {
 			From: "sam@acme.example", FromName: "Sam at Acme", Company: "Acme Analytics", Address: "1 Example Street, Exampleton",
 		},
 		SMTP:   SMTPConfig{Addr: "127.0.0.1:1025", TLS: string(sender.TLSNone), Hello: "localhost", Connections: 8, Timeout: 30 * time.Second},
-		Sender: SenderConfig{Batch: 256, Workers: 2, AttemptTimeout: time.Minute, RetryMin: 10 * time.Second, RetryMax: time.Hour},
+		Sender: SenderConfig{Batch: 512, Workers: 2, AttemptTimeout: time.Minute, RetryMin: 10 * time.Second, RetryMax: time.Hour},
 		Lanes:  1,
 	}
 }

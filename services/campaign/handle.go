@@ -149,7 +149,8 @@ func stageOf(status handoffv1.HandoffStatus) leadv1.Stage {
 		return leadv1.Stage_STAGE_WON
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_LOST:
 		return leadv1.Stage_STAGE_LOST
-	case handoffv1.HandoffStatus_HANDOFF_STATUS_UNSPECIFIED, handoffv1.HandoffStatus_HANDOFF_STATUS_HELD:
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_UNSPECIFIED, handoffv1.HandoffStatus_HANDOFF_STATUS_HELD,
+		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN:
 		return leadv1.Stage_STAGE_UNSPECIFIED
 	}
 	return leadv1.Stage_STAGE_UNSPECIFIED

@@ -10,8 +10,8 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/feed"
 	"github.com/nurturehq/nurture/services/campaign/internal/letter"
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
 	"github.com/nurturehq/nurture/services/campaign/internal/sender"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 func (s *Service) newSender() *sender.Sender {

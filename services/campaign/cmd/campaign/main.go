@@ -45,7 +45,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	var closers daemon.Closers
-	defer closers.CloseInto(&err)
+	defer closers.CloseInto(&err) //nolint:contextcheck // closing goes on after ctx has ended
 
 	tel, flush, err := telemetry.Start(ctx, telemetry.Options{Service: "campaign", Level: set.LogLevel, Out: os.Stdout})
 	if err != nil {

@@ -73,7 +73,7 @@ func (t *Turn) lastStay(name string) *campaignv1.Enrollment {
 	return nil
 }
 
-func (t *Turn) begin(p *program.Program, why string) *campaignv1.Enrollment {
+func (t *Turn) begin(p *program.Program, why string) {
 	t.entered[p.Name] = true
 	t.s.Enrolled++
 	e := &campaignv1.Enrollment{
@@ -83,7 +83,6 @@ func (t *Turn) begin(p *program.Program, why string) *campaignv1.Enrollment {
 	t.s.Enrollments = append(t.s.Enrollments, e)
 	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_Enrolled{Enrolled: &campaignv1.Enrolled{Enrollment: cloned(e)}}})
 	t.goTo(e, p, p.Steps[0].ID, "enrolled")
-	return e
 }
 
 // Enroll puts the lead into a program by hand: its "when" is not asked, its

@@ -134,11 +134,12 @@ func (c *checker) expression(at place, text string, shown bool) {
 		return
 	}
 	for i, w := range words {
-		switch {
-		case w.kind == filterWord:
+		switch w.kind {
+		case filterWord:
 			c.filter(at.after(text[:w.at]), w.text)
-		case w.kind == nameWord:
+		case nameWord:
 			c.variable(at.after(text[:w.at]), w.text, !shown || followedByDefault(words[i+1:]))
+		case otherWord:
 		}
 	}
 }

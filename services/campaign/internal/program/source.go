@@ -90,8 +90,12 @@ func (s stepSource) kinds() []Kind {
 		kind Kind
 		set  bool
 	}{
-		{Email, s.Email != nil}, {Wait, s.Wait != nil}, {Await, s.Await != nil},
-		{Branch, s.Branch != nil}, {Exit, s.Exit != nil}, {Goal, s.Goal != nil},
+		{Email, s.Email != nil},
+		{Wait, s.Wait != nil},
+		{Await, s.Await != nil},
+		{Branch, s.Branch != nil},
+		{Exit, s.Exit != nil},
+		{Goal, s.Goal != nil},
 	} {
 		if k.set {
 			kinds = append(kinds, k.kind)

@@ -7,7 +7,7 @@ import (
 
 	gosmtp "github.com/wneessen/go-mail/smtp"
 
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 // Result is what is known after an attempt to hand over a mail.

@@ -9,7 +9,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/telemetry"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/gate"
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 // wave is how many touches are claimed at once, at least: more than enough for
@@ -18,7 +18,7 @@ const wave = 64
 
 // attemptAll claims, looks once more, and sends, wave after wave.
 func (s *Sender) attemptAll(ctx context.Context, jobs []*job) {
-	for some := range slices.Chunk(jobs, max(wave, 16*s.Pool.Connections())) {
+	for some := range slices.Chunk(jobs, max(wave, 32*s.Pool.Connections())) {
 		together(some, func(j *job) { s.claim(ctx, j) })
 		claimed := open(some)
 		if len(claimed) == 0 {

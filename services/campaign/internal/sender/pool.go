@@ -10,7 +10,7 @@ import (
 
 	gosmtp "github.com/wneessen/go-mail/smtp"
 
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 // TLSMode says how a connection is protected.

@@ -18,14 +18,14 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 // Options are the settings of a sender.
 type Options struct {
 	// Batch is how many records at hand are worked on together, Workers how many
-	// such batches at once. Defaults 256 and 2.
+	// such batches at once. Defaults 512 and 2.
 	Batch, Workers int
 	// AttemptTimeout is how long a sender may take from its claim to its outcome;
 	// a claim older than that without an outcome is ambiguous. Default 60 s.
@@ -45,7 +45,7 @@ func (o Options) withDefaults() Options {
 	set(&o.RetryMin, 10*time.Second)
 	set(&o.RetryMax, time.Hour)
 	if o.Batch <= 0 {
-		o.Batch = 256
+		o.Batch = 512
 	}
 	if o.Workers <= 0 {
 		o.Workers = 2

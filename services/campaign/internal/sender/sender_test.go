@@ -26,9 +26,9 @@ import (
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/letter"
 	"github.com/nurturehq/nurture/services/campaign/internal/link"
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 	"github.com/nurturehq/nurture/services/campaign/internal/sender"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 // office is everything around senders: a log, people, programs and a sink. It

@@ -41,12 +41,13 @@ const maxBody = 4 << 10
 
 type pages struct {
 	Deps
-	hits metric.Int64Counter
+	layout *template.Template
+	hits   metric.Int64Counter
 }
 
 // Handler serves /t/c/, /t/o/ and /u/.
 func Handler(d Deps) *http.ServeMux {
-	p := &pages{Deps: d, hits: counter("nurture_campaign_web_hits", "Links of mails that were followed, by what came of it.")}
+	p := &pages{Deps: d, layout: newLayout(), hits: counter("nurture_campaign_web_hits", "Links of mails that were followed, by what came of it.")}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /t/c/{token}", p.click)
 	mux.HandleFunc("GET /t/o/{token}", p.open)
@@ -164,7 +165,7 @@ func (p *pages) page(w http.ResponseWriter, status int, content page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := layout.Execute(w, content); err != nil {
+	if err := p.layout.Execute(w, content); err != nil {
 		p.Log.Warn("write page", "error", err)
 	}
 }
@@ -177,7 +178,8 @@ func secure(w http.ResponseWriter) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 }
 
-var layout = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+func newLayout() *template.Template {
+	return template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title>
 <style>body{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1.5rem;color:#222}
@@ -187,6 +189,7 @@ small{color:#666}</style></head>
 {{if .Button}}<form method="post"><button type="submit">Unsubscribe</button></form>{{end}}
 {{if .Company}}<p><small>{{.Company}}</small></p>{{end}}</main></body></html>
 `))
+}
 
 // pixel is a transparent GIF of one by one.
 func pixel() []byte {

@@ -16,8 +16,8 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/letter"
 	"github.com/nurturehq/nurture/services/campaign/internal/link"
-	"github.com/nurturehq/nurture/services/campaign/internal/mail"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
+	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
 
 const html = `<!DOCTYPE html><html><body><p>Hi {{ lead.first_name }}</p>
