@@ -1,16 +1,9 @@
 package handoff_test
 
 import (
-	"encoding/json"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
@@ -119,105 +112,7 @@ func TestTheBoardIsRebuiltAfterARestart(t *testing.T) {
 	roomy.until("lead-2", "assigned", func(h *handoffv1.Handoff) bool { return h.GetStatus() == assigned })
 }
 
-func TestADeliveryIsRetriedUnderTheSameIDUntilTheCRMTakesIt(t *testing.T) {
-	crm := newCRM(t, func(n int) int {
-		if n < 3 {
-			return 500
-		}
-		return 200
-	})
-	r := newRoom(t, setup{crm: crm, routes: "delivery: {schedule: [0s, 1s, 2s], scale: 0.1}\n" + plainRoutes})
-	r.arrive("lead-1")
-	ids := []string{crm.next().id, crm.next().id, crm.next().id}
-	if len(slices.Compact(ids)) != 1 {
-		t.Fatalf("ids %v", ids)
-	}
-	if h := r.until("lead-1", "delivered", deliveryIs(0, isDelivered)); h.GetDeliveries()[0].GetAttempts() != 3 {
-		t.Fatalf("got %v", h)
-	}
-}
-
-func TestWhatCannotBeDeliveredIsParkedAndCanBeRedriven(t *testing.T) {
-	crm := newCRM(t, func(n int) int {
-		if n <= 2 {
-			return 500
-		}
-		return 200
-	})
-	r := newRoom(t, setup{crm: crm, routes: "delivery: {schedule: [0s, 10ms]}\n" + plainRoutes})
-	r.arrive("lead-1")
-	r.until("lead-1", "parked", deliveryIs(0, isParked))
-	entry := r.parked(1)[0]
-	if entry.GetReason() != "exhausted" || entry.GetLeadId() != "lead-1" || strings.Contains(string(entry.GetData()), "acme.example") {
-		t.Fatalf("got %v", entry)
-	}
-	if err := r.bus.Redrive(t.Context(), entry.Seq); err != nil {
-		t.Fatal(err)
-	}
-	r.until("lead-1", "delivered", deliveryIs(0, isDelivered))
-}
-
 // parked waits for n parked entries.
-func (r *room) parked(n int) []bus.ParkedMsg {
-	r.tb.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		if list, err := r.bus.ListParked(r.tb.Context()); err == nil && len(list) >= n {
-			return list
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-	r.tb.Fatalf("there are never %d parked entries", n)
-	return nil
-}
-
-func TestAnEndpointThatIsGoneStaysDisabledUntilItsGenerationChanges(t *testing.T) {
-	crm := newCRM(t, func(n int) int {
-		if n == 1 {
-			return 410
-		}
-		return 200
-	})
-	r := newRoom(t, setup{crm: crm})
-	r.arrive("lead-1")
-	crm.next()
-	r.until("lead-1", "parked", deliveryIs(0, isParked))
-	r.stop()
-
-	restarted := newRoom(t, setup{crm: crm, on: r.bus})
-	restarted.arrive("lead-2")
-	h := restarted.until("lead-2", "parked", deliveryIs(0, isParked))
-	if d := h.GetDeliveries()[0]; d.GetReason() != "endpoint_disabled" {
-		t.Fatalf("got %v", d)
-	}
-	for _, p := range restarted.parked(2) {
-		if p.GetReason() != "endpoint_disabled" {
-			t.Fatalf("got %v", p)
-		}
-	}
-	restarted.stop()
-
-	mended := newRoom(t, setup{crm: crm, on: r.bus, generation: "2"})
-	mended.others.know(someone("lead-2"))
-	if _, err := mended.sales.Redeliver(t.Context(), &handoffv1.RedeliverRequest{LeadId: "lead-2", DeliveryId: h.GetDeliveries()[0].GetId()}); err != nil {
-		t.Fatal(err)
-	}
-	if w := crm.next(); w.dossier.GetLeadId() != "lead-2" {
-		t.Fatalf("got %v", w)
-	}
-	mended.until("lead-2", "delivered", deliveryIs(0, isDelivered))
-}
-
-func TestAServiceThatHangsIsMissingInTheDossierAndStopsNothing(t *testing.T) {
-	crm := newCRM(t, always(200))
-	r := newRoom(t, setup{crm: crm, hang: true, askWithin: 100 * time.Millisecond})
-	r.arrive("lead-1")
-	w := crm.next()
-	if !slices.Equal(w.dossier.GetMissing(), []string{"score"}) || w.dossier.GetProfile().GetEmail() == "" {
-		t.Fatalf("missing %v", w.dossier.GetMissing())
-	}
-}
-
 func TestASilentRepIsRemindedAndLosesTheLead(t *testing.T) {
 	crm := newCRM(t, always(200))
 	r := newRoom(t, setup{crm: crm, routes: "sla: {respond_within: 200ms, reminders: 1, remind_every: 200ms, reassignments: 1}\n" +
@@ -234,115 +129,6 @@ func TestASilentRepIsRemindedAndLosesTheLead(t *testing.T) {
 	h := r.until("lead-1", "left alone", func(h *handoffv1.Handoff) bool { return h.GetReason() == "sla_exhausted" })
 	if h.GetRep() != "bo" || h.GetReassignments() != 1 {
 		t.Fatalf("got %v", h)
-	}
-}
-
-func TestSalesAnswersOnceHoweverOftenItAsks(t *testing.T) {
-	r := newRoom(t, setup{})
-	r.arrive("lead-1")
-	r.until("lead-1", "assigned", inStatus(assigned))
-	for range 3 {
-		resp, err := r.sales.Accept(t.Context(), &handoffv1.AcceptRequest{LeadId: "lead-1", By: "ada", RequestId: "r1"})
-		if err != nil || resp.GetHandoff().GetStatus() != accepted {
-			t.Fatalf("got %v, %v", resp, err)
-		}
-	}
-	for range 2 { // the second one repeats the request, although the status forbids it now
-		resp, err := r.sales.Reject(t.Context(), &handoffv1.RejectRequest{
-			LeadId: "lead-1", Reason: leadv1.RejectReason_REJECT_REASON_NO_BUDGET, RequestId: "r1",
-		})
-		if err != nil || resp.GetHandoff().GetStatus() != recycled {
-			t.Fatalf("got %v, %v", resp, err)
-		}
-	}
-	_, err := r.sales.Accept(t.Context(), &handoffv1.AcceptRequest{LeadId: "lead-1", RequestId: "r2"})
-	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "it is RECYCLED") {
-		t.Fatalf("got %v", err)
-	}
-}
-
-func TestErrorsHaveTheStatusThatSaysWhoHasToAct(t *testing.T) {
-	r := newRoom(t, setup{})
-	r.arrive("lead-1")
-	r.until("lead-1", "assigned", inStatus(assigned))
-	ctx := t.Context()
-	calls := map[string]struct {
-		call func() error
-		want codes.Code
-	}{
-		"an unknown lead": {func() error {
-			_, err := r.sales.Accept(ctx, &handoffv1.AcceptRequest{LeadId: "nobody"})
-			return err
-		}, codes.NotFound},
-		"no handoff to show": {func() error {
-			_, err := r.sales.GetHandoff(ctx, &handoffv1.GetHandoffRequest{LeadId: "nobody"})
-			return err
-		}, codes.NotFound},
-		"recycling what nobody accepted": {func() error {
-			_, err := r.sales.Recycle(ctx, &handoffv1.RecycleRequest{LeadId: "lead-1"})
-			return err
-		}, codes.FailedPrecondition},
-		"a reject without a reason": {func() error {
-			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "lead-1"})
-			return err
-		}, codes.InvalidArgument},
-		"OTHER without a text": {func() error {
-			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "lead-1", Reason: leadv1.RejectReason_REJECT_REASON_OTHER})
-			return err
-		}, codes.InvalidArgument},
-		"an unknown delivery": {func() error {
-			_, err := r.sales.Redeliver(ctx, &handoffv1.RedeliverRequest{LeadId: "lead-1", DeliveryId: "x"})
-			return err
-		}, codes.NotFound},
-	}
-	for name, c := range calls {
-		if err := c.call(); status.Code(err) != c.want {
-			t.Errorf("%s: got %v, want %s", name, err, c.want)
-		}
-	}
-}
-
-func TestSalesCanAnswerOverPlainHTTP(t *testing.T) {
-	r := newRoom(t, setup{})
-	r.arrive("lead-1")
-	r.until("lead-1", "assigned", inStatus(assigned))
-	post := func(path, body string) (int, map[string]any) {
-		resp, err := http.Post(r.http+path, "application/json", strings.NewReader(body)) //nolint:noctx // a test of the plain surface
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		raw, _ := io.ReadAll(resp.Body)
-		var got map[string]any
-		if err := json.Unmarshal(raw, &got); err != nil {
-			t.Fatalf("%s: %s", path, raw)
-		}
-		return resp.StatusCode, got
-	}
-	if code, got := post("/v1/handoffs/lead-1:accept", `{"by":"ada"}`); code != 200 {
-		t.Fatalf("%d %v", code, got)
-	}
-	if code, got := post("/v1/handoffs/lead-1/outcome", `{"outcome":"OUTCOME_WON","amountMinor":"120000","currency":"EUR"}`); code != 200 {
-		t.Fatalf("%d %v", code, got)
-	}
-	if code, got := post("/v1/handoffs/lead-1:reject", `{"reason":"REJECT_REASON_NOT_READY"}`); code != 409 || !strings.Contains(got["detail"].(string), "it is WON") {
-		t.Fatalf("%d %v", code, got)
-	}
-}
-
-func TestTheDossierAndTheBatchCanBeRead(t *testing.T) {
-	r := newRoom(t, setup{})
-	r.arrive("lead-1")
-	r.arrive("lead-2")
-	r.until("lead-1", "assigned", inStatus(assigned))
-	r.until("lead-2", "assigned", inStatus(assigned))
-	d, err := r.sales.GetDossier(t.Context(), &handoffv1.GetDossierRequest{LeadId: "lead-1"})
-	if err != nil || d.GetDossier().GetProfile().GetEmail() == "" || d.GetDossier().GetHandoff().GetRep() != "ada" {
-		t.Fatalf("got %v, %v", d, err)
-	}
-	b, err := r.sales.BatchGetHandoffs(t.Context(), &handoffv1.BatchGetHandoffsRequest{LeadIds: []string{"lead-2", "nobody", "lead-1"}})
-	if err != nil || len(b.GetHandoffs()) != 2 || b.GetHandoffs()[0].GetLeadId() != "lead-2" {
-		t.Fatalf("got %v, %v", b, err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -257,67 +256,5 @@ func TestASecondStayKeepsTheFirstInItsHistory(t *testing.T) {
 	// The first stay's delivery never had an answer: it is kept, whatever comes.
 	if n, first := len(s.GetHistory()), s.GetHistory()[0].GetRound(); n != 8 || first != 1 {
 		t.Fatalf("%d earlier stays, the oldest of round %d", n, first)
-	}
-}
-
-func TestReasonsThatTimeCuresRecycleAndOthersDisqualify(t *testing.T) {
-	d := desk.New(policy())
-	for n := range leadv1.RejectReason_name {
-		r := leadv1.RejectReason(n)
-		if r == leadv1.RejectReason_REJECT_REASON_UNSPECIFIED {
-			continue
-		}
-		dec, err := d.Reject(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED), &handoffv1.RejectRequest{Reason: r, Text: "why"}, t0())
-		if err != nil {
-			t.Fatalf("%s: %v", r, err)
-		}
-		want := handoffv1.HandoffStatus_HANDOFF_STATUS_DISQUALIFIED
-		switch strings.TrimPrefix(r.String(), "REJECT_REASON_") {
-		case "NOT_READY", "NO_BUDGET", "NO_RESPONSE", "OTHER":
-			want = handoffv1.HandoffStatus_HANDOFF_STATUS_RECYCLED
-		}
-		if got := dec.State.GetHandoff().GetStatus(); got != want {
-			t.Errorf("%s leads to %s, want %s", r, got, want)
-		}
-		if len(dec.Events) != 2 || dec.Events[0].GetRejected().GetReason() != r {
-			t.Errorf("%s: events %v", r, dec.Events)
-		}
-		if !dec.WakeAt.IsZero() {
-			t.Errorf("%s: a closed handoff wants to be woken at %s", r, dec.WakeAt)
-		}
-	}
-}
-
-func TestARejectNeedsAReasonThatFits(t *testing.T) {
-	d := desk.New(policy())
-	for _, req := range []*handoffv1.RejectRequest{
-		{}, {Reason: leadv1.RejectReason_REJECT_REASON_OTHER}, {Reason: leadv1.RejectReason_REJECT_REASON_OTHER, Text: "  "},
-	} {
-		if _, err := d.Reject(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED), req, t0()); !errors.Is(err, desk.ErrBadReason) {
-			t.Errorf("%v: got %v", req, err)
-		}
-	}
-	_, err := d.Recycle(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ACCEPTED),
-		&handoffv1.RecycleRequest{Reason: leadv1.RejectReason_REJECT_REASON_COMPETITOR}, t0())
-	if !errors.Is(err, desk.ErrBadReason) || !strings.Contains(err.Error(), "use reject") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestAnOutcomeImpliesThatTheRepTookTheLead(t *testing.T) {
-	d := desk.New(policy())
-	dec, err := d.Outcomed(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED),
-		&handoffv1.RecordOutcomeRequest{Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 120_000, Currency: "EUR"}, t0().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []*handoffv1.Event{
-		{OccurredAt: timestamppb.New(t0().Add(time.Hour)), Fact: &handoffv1.Event_Accepted{Accepted: &handoffv1.Accepted{Rep: "ada"}}},
-		{OccurredAt: timestamppb.New(t0().Add(time.Hour)), Fact: &handoffv1.Event_OutcomeRecorded{OutcomeRecorded: &handoffv1.OutcomeRecorded{
-			Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 120_000, Currency: "EUR",
-		}}},
-	}
-	if diff := cmp.Diff(want, dec.Events, protocmp.Transform()); diff != "" {
-		t.Fatal(diff)
 	}
 }
