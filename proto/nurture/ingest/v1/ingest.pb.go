@@ -271,9 +271,11 @@ func (x *CaptureLeadResponse) GetDuplicate() bool {
 }
 
 type TrackActivityRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Who           *Who                   `protobuf:"bytes,1,opt,name=who,proto3" json:"who,omitempty"`
-	Activity      *v1.Activity           `protobuf:"bytes,2,opt,name=activity,proto3" json:"activity,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Who      *Who                   `protobuf:"bytes,1,opt,name=who,proto3" json:"who,omitempty"`
+	Activity *v1.Activity           `protobuf:"bytes,2,opt,name=activity,proto3" json:"activity,omitempty"`
+	// Also forbid contact for this reason, e.g. HARD_BOUNCE with email_bounced.
+	Suppression   v1.Suppression `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -320,6 +322,13 @@ func (x *TrackActivityRequest) GetActivity() *v1.Activity {
 		return x.Activity
 	}
 	return nil
+}
+
+func (x *TrackActivityRequest) GetSuppression() v1.Suppression {
+	if x != nil {
+		return x.Suppression
+	}
+	return v1.Suppression(0)
 }
 
 type TrackActivityResponse struct {
@@ -1411,10 +1420,11 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x13CaptureLeadResponse\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\x87\x01\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\xd1\x01\n" +
 	"\x14TrackActivityRequest\x120\n" +
 	"\x03who\x18\x01 \x01(\v2\x16.nurture.ingest.v1.WhoB\x06\xbaH\x03\xc8\x01\x01R\x03who\x12=\n" +
-	"\bactivity\x18\x02 \x01(\v2\x19.nurture.lead.v1.ActivityB\x06\xbaH\x03\xc8\x01\x01R\bactivity\"N\n" +
+	"\bactivity\x18\x02 \x01(\v2\x19.nurture.lead.v1.ActivityB\x06\xbaH\x03\xc8\x01\x01R\bactivity\x12H\n" +
+	"\vsuppression\x18\x03 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionB\b\xbaH\x05\x82\x01\x02\x10\x01R\vsuppression\"N\n" +
 	"\x15TrackActivityResponse\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x1c\n" +
 	"\tduplicate\x18\x02 \x01(\bR\tduplicate\"\xb4\x01\n" +
@@ -1546,43 +1556,44 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	26, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	0,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
 	25, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	24, // 7: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	27, // 8: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	28, // 9: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	28, // 10: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	25, // 11: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	28, // 12: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	26, // 13: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 14: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	16, // 15: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	25, // 16: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	24, // 17: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	17, // 18: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	18, // 19: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	27, // 20: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 21: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	27, // 22: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	18, // 23: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	1,  // 24: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 25: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 26: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	1,  // 27: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 28: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 29: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 30: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 31: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11, // 32: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	2,  // 33: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 34: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 35: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 36: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 37: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 38: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	33, // [33:39] is the sub-list for method output_type
-	27, // [27:33] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	27, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	24, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	27, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	28, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	28, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	25, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	28, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	26, // 14: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 15: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	16, // 16: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	25, // 17: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	24, // 18: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	17, // 19: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	18, // 20: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	27, // 21: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,  // 22: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	27, // 23: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	18, // 24: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	1,  // 25: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 26: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 27: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	1,  // 28: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 29: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 30: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,  // 31: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,  // 32: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11, // 33: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	2,  // 34: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 35: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 36: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 37: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 38: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 39: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	34, // [34:40] is the sub-list for method output_type
+	28, // [28:34] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
