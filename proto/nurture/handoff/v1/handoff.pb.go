@@ -1082,7 +1082,7 @@ type Delivery struct {
 	// When the latest attempt was intended.
 	IntendedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=intended_at,json=intendedAt,proto3" json:"intended_at,omitempty"`
 	// Named reason of the status: "delivered", "http_error", "timeout",
-	// "exhausted", "endpoint_disabled", "blocked_address", "lost".
+	// "exhausted", "endpoint_disabled", "blocked_address".
 	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
