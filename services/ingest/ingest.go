@@ -120,24 +120,26 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.checkSecret(ctx); err != nil {
 		return err
 	}
+	edgeCtx, stopEdge := context.WithCancel(ctx)
+	defer stopEdge()
 	lanes, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLanes()
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.ledger.Run(lanes) }()
-
-	edge, edgeCtx := errgroup.WithContext(ctx)
+	var ledgerErr error
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		defer stopEdge() // without the ledger nothing can be taken
+		if err := s.ledger.Run(lanes); err != nil {
+			ledgerErr = fmt.Errorf("run ledger: %w", err)
+		}
+	}()
+	edge, edgeCtx := errgroup.WithContext(edgeCtx)
 	edge.Go(func() error { return s.serve(edgeCtx) })
 	edge.Go(func() error { return s.listen(edgeCtx) })
-	done := make(chan error, 1)
-	go func() { done <- edge.Wait() }()
-
-	select {
-	case err := <-done:
-		stopLanes()
-		return errors.Join(err, <-stopped)
-	case err := <-stopped:
-		return fmt.Errorf("run ledger: %w", err)
-	}
+	err := edge.Wait()
+	stopLanes()
+	<-stopped
+	return errors.Join(ledgerErr, err)
 }
 
 // serve takes events over HTTP and gRPC.

@@ -151,3 +151,20 @@ func TestBadTrackingRequestsSayWhatToDo(t *testing.T) {
 		t.Errorf("a body that is large only when unzipped: answered %d", got.status)
 	}
 }
+
+func TestTheEventsOfOneLeadStayInOrder(t *testing.T) {
+	r := newRoom(t)
+	id := r.submit("email=jo@acme.example&user_id=u1")
+	batch := make([]any, 40)
+	for i := range batch {
+		batch[i] = map[string]any{"type": "track", "userId": "u1", "event": fmt.Sprintf("Step %02d", i)}
+	}
+	r.track("/v1/batch", map[string]any{"batch": batch})
+	want := "form_submitted"
+	for i := range batch {
+		want += fmt.Sprintf(" step_%02d", i)
+	}
+	if got := r.types(id); got != want {
+		t.Errorf("activities %q", got)
+	}
+}

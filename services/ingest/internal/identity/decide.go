@@ -82,6 +82,15 @@ func (a Ask) keys(yield func(Key) bool) {
 	}
 }
 
+// Several reports whether more than one key is present.
+func (a Ask) Several() bool {
+	n := 0
+	for range a.keys {
+		n++
+	}
+	return n > 1
+}
+
 // Keys lists the present keys, strongest first.
 func (a Ask) Keys() func(yield func(Key) bool) { return a.keys }
 

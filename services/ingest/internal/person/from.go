@@ -47,7 +47,7 @@ func FromTrack(req *ingestv1.TrackActivityRequest, source string) (*Submission, 
 	}
 	return &Submission{
 		ID: Scoped(capture.GetSource(), a.GetId()), Kind: KindTrack, Lead: who.GetLeadId(),
-		Apply: &ingestv1.Apply{Capture: capture},
+		Apply: &ingestv1.Apply{Capture: capture, Suppression: req.GetSuppression()},
 	}, nil
 }
 

@@ -45,7 +45,7 @@ type Outcome struct {
 
 // Command is the submission as the ledger takes it.
 func (s *Submission) Command() (ledger.Command, error) {
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(s.Apply)
+	data, err := proto.Marshal(s.Apply)
 	if err != nil {
 		return ledger.Command{}, fmt.Errorf("encode %s: %w", s.Kind, err)
 	}

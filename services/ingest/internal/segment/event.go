@@ -67,10 +67,10 @@ func (e *event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []norm
 	switch strings.ToLower(string(e.Type)) {
 	case "identify":
 		kind = person.KindIdentify
-		e.describe(req, e.Traits)
+		e.describe(req)
 	case "group":
 		kind = person.KindIdentify
-		e.describeCompany(req)
+		company(req, e.Traits)
 	case "alias":
 		kind = person.KindIdentify
 		req.AnonymousId = cmp.Or(string(e.PreviousID), req.GetAnonymousId())
@@ -151,46 +151,35 @@ func (e *event) attribution() *leadv1.Attribution {
 	return a
 }
 
-// describe enters traits into the profile; those it does not know are attributes.
-func (e *event) describe(req *ingestv1.CaptureLeadRequest, traits values) {
-	for name, v := range traits {
-		switch inner := v.(type) {
-		case map[string]any:
-			e.describeInner(req, name, inner)
+// describe enters traits into the profile; those it does not know are
+// attributes. Three of them are commonly objects.
+func (e *event) describe(req *ingestv1.CaptureLeadRequest) {
+	for name, raw := range e.Traits {
+		switch inner := e.Traits.object(name); {
+		case name == "company" && inner != nil:
+			company(req, inner)
+		case name == "consents" && inner != nil:
+			consents(req, inner)
+		case name == "address" && inner != nil:
+			req.Profile.Country = cmp.Or(req.Profile.GetCountry(), inner.text("country"))
 		default:
-			tell(req, name, plain(inner))
+			tell(req, name, plain(raw))
 		}
-	}
-}
-
-// describeInner reads the objects that traits commonly have.
-func (e *event) describeInner(req *ingestv1.CaptureLeadRequest, name string, inner values) {
-	switch strings.ToLower(name) {
-	case "company":
-		company(req, inner)
-	case "consents":
-		consents(req, inner)
-	case "address":
-		req.Profile.Country = cmp.Or(req.Profile.GetCountry(), inner.text("country"))
-	default:
-		tell(req, name, plain(map[string]any(inner)))
 	}
 }
 
 // consents reads answers by purpose, like {"marketing_email": true}.
 func consents(req *ingestv1.CaptureLeadRequest, answers values) {
 	for _, purpose := range slices.Sorted(maps.Keys(answers)) {
-		granted, ok := answers[purpose].(bool)
-		if !ok {
+		answer := answers.text(purpose)
+		if answer != "true" && answer != "false" {
 			continue
 		}
 		req.Consents = append(req.Consents, &leadv1.Consent{
-			Purpose: purpose, Granted: granted, Source: req.GetSource(), Method: "api",
+			Purpose: purpose, Granted: answer == "true", Source: req.GetSource(), Method: "api",
 		})
 	}
 }
-
-func (e *event) describeCompany(req *ingestv1.CaptureLeadRequest) { company(req, e.Traits) }
 
 // describeFrom adds what the context knows. It never replaces what was told.
 func (e *event) describeFrom(req *ingestv1.CaptureLeadRequest) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // text is a string that some libraries send as a number or as null.
@@ -46,55 +47,74 @@ func (s *stamp) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// values is an object of anything. What is no object counts as none.
-type values map[string]any
+// values is an object of anything, its values still unread. What is no object
+// counts as none.
+type values map[string]json.RawMessage
 
 // UnmarshalJSON takes an object; a list or a plain value is taken for none.
 func (v *values) UnmarshalJSON(raw []byte) error {
 	if raw[0] != '{' {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	return dec.Decode((*map[string]any)(v))
+	return json.Unmarshal(raw, (*map[string]json.RawMessage)(v))
+}
+
+// object gives a value of the object that is itself one; nil when it is not.
+func (v values) object(name string) values {
+	raw := v[name]
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	var inner values
+	if json.Unmarshal(raw, &inner) != nil {
+		return nil
+	}
+	return inner
 }
 
 // text gives a plain value of the object as text; empty when there is none.
 func (v values) text(name string) string {
-	switch x := v[name].(type) {
-	case map[string]any, []any:
+	raw := v[name]
+	if nested(raw) {
 		return ""
-	default:
-		return plain(x)
 	}
+	return plain(raw)
 }
 
 // strings gives all values as text, objects and lists as JSON.
 func (v values) strings() map[string]string {
 	m := make(map[string]string, len(v)+4)
-	for name, x := range v {
-		if s := plain(x); s != "" {
+	for name, raw := range v {
+		if s := plain(raw); s != "" {
 			m[name] = s
 		}
 	}
 	return m
 }
 
-// plain writes a value of JSON as text.
-func plain(v any) string {
-	switch x := v.(type) {
-	case nil:
+func nested(raw json.RawMessage) bool {
+	return len(raw) > 0 && (raw[0] == '{' || raw[0] == '[')
+}
+
+// plain writes a value of JSON as text: numbers as they were sent.
+func plain(raw json.RawMessage) string {
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
 		return ""
-	case string:
-		return x
-	case json.Number:
-		return x.String()
-	case bool:
-		return strconv.FormatBool(x)
+	case raw[0] != '"':
+		return string(raw)
 	}
-	raw, err := json.Marshal(v)
-	if err != nil {
+	if inner := raw[1 : len(raw)-1]; unescaped(inner) {
+		return string(inner)
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
-	return string(raw)
+	return s
+}
+
+// unescaped reports whether a JSON string is written as it is meant.
+func unescaped(inner []byte) bool {
+	return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner)
 }

@@ -16,6 +16,8 @@ type group struct {
 	view identity.View
 	// held is what was read about leads.
 	held map[string]identity.Held
+	// lone: no ask has more than one key, so none depends on what another key says.
+	lone bool
 	// ours are submissions that this group claimed: not replays.
 	ours map[int]bool
 }
@@ -25,6 +27,7 @@ func newGroup(questions []*question) *group {
 	for _, q := range questions {
 		g.asks = append(g.asks, q.asks...)
 	}
+	g.lone = !slices.ContainsFunc(g.asks, identity.Ask.Several)
 	g.answers = make([]identity.Answer, len(g.asks))
 	g.keys = keysOf(g.asks)
 	g.view = identity.View{Claims: make(map[identity.Key]identity.Entry, len(g.keys))}

@@ -154,8 +154,14 @@ func (b *Book) answer(group []*question) {
 // somebody faster.
 func (b *Book) settle(ctx context.Context, g *group) error {
 	for round := range maxRounds {
-		if err := b.look(ctx, g); err != nil {
-			return err
+		unknown := b.cache.get(g.keys, g.view.Claims)
+		// A visitor nobody remembers is most likely new: claiming tells as much as
+		// reading, and a claim that is refused costs no fsync. It pays only while
+		// claims go one by one, for one refused claim refuses a whole batch.
+		if round > 0 || !g.lone || b.log.pace.batches(len(unknown)) {
+			if err := b.look(ctx, g, unknown); err != nil {
+				return err
+			}
 		}
 		writes, err := b.decide(ctx, g)
 		if err != nil || len(writes) == 0 {
@@ -171,9 +177,8 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 	return ErrContended
 }
 
-// look brings the group's view of claims up to date.
-func (b *Book) look(ctx context.Context, g *group) error {
-	unknown := b.cache.get(g.keys, g.view.Claims)
+// look reads claims that nobody remembers into the group's view.
+func (b *Book) look(ctx context.Context, g *group, unknown []identity.Key) error {
 	if err := b.log.read(ctx, unknown, g.view.Claims); err != nil {
 		return err
 	}

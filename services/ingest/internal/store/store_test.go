@@ -59,7 +59,7 @@ func TestABatchThatLosesARaceClaimsTheRest(t *testing.T) {
 	}
 	// Mine has looked and found nothing; then theirs takes number 70.
 	g := newGroup([]*question{{asks: asks}})
-	if err := mine.look(t.Context(), g); err != nil {
+	if err := mine.look(t.Context(), g, g.keys); err != nil {
 		t.Fatal(err)
 	}
 	taken := resolve(t, theirs, asks[70])[0].Lead
