@@ -57,7 +57,7 @@ type Feed struct{ Bus *bus.Bus }
 // Tell publishes and returns when the message is durable.
 func (f Feed) Tell(ctx context.Context, d Did) error {
 	data, err := proto.Marshal(&ingestv1.Inbound{Command: &ingestv1.Inbound_Track{Track: &ingestv1.TrackActivityRequest{
-		Who: &ingestv1.Who{LeadId: d.Lead}, Activity: d.activity(),
+		Who: &ingestv1.Who{LeadId: d.Lead}, Activity: d.activity(), Suppression: d.forbids(),
 	}}})
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", d.Type, err)
@@ -70,6 +70,14 @@ func (f Feed) Tell(ctx context.Context, d Did) error {
 		return fmt.Errorf("tell ingest of %s: %w", d.Type, err)
 	}
 	return nil
+}
+
+// forbids: an address that does not exist gets no more mails.
+func (d Did) forbids() leadv1.Suppression {
+	if d.Type == Bounced {
+		return leadv1.Suppression_SUPPRESSION_HARD_BOUNCE
+	}
+	return leadv1.Suppression_SUPPRESSION_UNSPECIFIED
 }
 
 func (d Did) activity() *leadv1.Activity {

@@ -48,37 +48,77 @@ func (s *Sender) claimMsg(j *job) (*nats.Msg, error) {
 	return &nats.Msg{Subject: bus.Subject(bus.Campaign, j.msg.Lead, bus.KindClaim, j.touch.GetId()), Data: data, Header: nats.Header{}}, nil
 }
 
-// contest finds out what a claim that exists means. An error puts the job off.
+// contest gets a claim that exists, if that is right. An error puts the job off.
 func (s *Sender) contest(ctx context.Context, j *job) error {
+	f, err := s.inspect(ctx, j)
+	if err != nil || f.meaning != returned {
+		return err
+	}
+	return s.takeOver(ctx, j, f.seq)
+}
+
+// withhold settles a job that the gates hold back. Whatever they say now, a
+// touch that somebody claimed before may have gone out.
+func (s *Sender) withhold(ctx context.Context, j *job, o outcome) {
+	asking, cancel := context.WithTimeout(ctx, outcomeTimeout)
+	defer cancel()
+	f, err := s.inspect(asking, j)
+	switch {
+	case errors.Is(err, bus.ErrNoMessage), err == nil && f.meaning != foreign:
+		s.settle(ctx, j, o)
+	case err != nil:
+		s.Log.WarnContext(ctx, "look for a claim", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
+		j.later = putOff
+	}
+}
+
+// finding is what a claim that exists means.
+type finding struct {
+	seq     uint64
+	meaning meaning
+}
+
+type meaning int
+
+const (
+	// foreign: somebody else's, who may have sent. The job is done, put off, or
+	// given up as ambiguous.
+	foreign meaning = iota
+	// returned: its holder told that the mail certainly was not taken.
+	returned
+	// own: ours, and no attempt of this process is under way: the write that
+	// seemed lost had arrived. Nothing was sent.
+	own
+)
+
+// inspect finds out what the claim of a job means; bus.ErrNoMessage when there
+// is none.
+func (s *Sender) inspect(ctx context.Context, j *job) (finding, error) {
 	raw, held, err := s.heldClaim(ctx, j)
 	if err != nil {
-		return err
+		return finding{}, err
 	}
 	settled, err := s.exists(ctx, j, j.touch.GetId())
-	if err != nil {
-		return err
+	if err != nil || settled {
+		j.done = settled
+		return finding{}, err
 	}
-	if settled {
-		j.done = true
-		return nil
-	}
-	returned, err := s.exists(ctx, j, deferredID(j.touch.GetId(), held.GetPlan()))
+	back, err := s.exists(ctx, j, deferredID(j.touch.GetId(), held.GetPlan()))
 	if err != nil {
-		return err
+		return finding{}, err
 	}
 	age := s.Now().Sub(raw.Time)
 	switch {
-	case returned:
-		return s.takeOver(ctx, j, raw.Sequence)
+	case back:
+		return finding{raw.Sequence, returned}, nil
 	case held.GetSender() == s.id:
-		// Our own, and no attempt of this process is under way: the write that
-		// seemed lost had arrived. Nothing was sent.
+		return finding{raw.Sequence, own}, nil
 	case age < s.o.AttemptTimeout+clockSlack:
 		j.later = s.o.AttemptTimeout + clockSlack - age
 	default:
 		s.abandon(context.WithoutCancel(ctx), j, raw, held)
 	}
-	return nil
+	return finding{}, nil
 }
 
 func (s *Sender) heldClaim(ctx context.Context, j *job) (*jetstream.RawStreamMsg, *campaignv1.Claim, error) {
@@ -116,8 +156,9 @@ func (s *Sender) takeOver(ctx context.Context, j *job, last uint64) error {
 // outcome: nobody knows whether the mail went out.
 func (s *Sender) abandon(ctx context.Context, j *job, raw *jetstream.RawStreamMsg, held *campaignv1.Claim) {
 	s.Log.WarnContext(ctx, "a sender vanished; whether its mail went out is unknown", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "sender", held.GetSender())
-	s.parkAmbiguous(ctx, j, raw)
-	s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS, reason: reasonClaimOrphan})
+	if s.parkAmbiguous(ctx, j, raw) {
+		s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS, reason: reasonClaimOrphan})
+	}
 }
 
 // deferredID is the id of the outcome that puts one plan of a touch off: each

@@ -85,10 +85,9 @@ func (s *Sender) conclude(ctx context.Context, j *job, a Attempt, messageID stri
 	case NotTaken:
 		s.putBack(ctx, j, a)
 	case Unknown:
-		if raw, _, err := s.heldClaim(ctx, j); err == nil {
-			s.parkAmbiguous(ctx, j, raw)
+		if s.parkOwn(ctx, j) {
+			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS, reason: a.Reason, messageID: messageID})
 		}
-		s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS, reason: a.Reason, messageID: messageID})
 	}
 }
 

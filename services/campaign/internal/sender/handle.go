@@ -68,8 +68,9 @@ func (s *Sender) jobs(ctx context.Context, msgs []bus.Msg) []*job {
 		touch, err := plannedIn(m.Data)
 		switch {
 		case err != nil:
-			s.park(ctx, m, bus.ReasonUndecodable, err.Error())
-			s.acknowledge(ctx, m)
+			if s.park(ctx, m, bus.ReasonUndecodable, err.Error()) {
+				s.acknowledge(ctx, m)
+			}
 		case touch == nil:
 			s.acknowledge(ctx, m)
 		case !s.fly(touch.Id):
@@ -143,15 +144,15 @@ func (s *Sender) decide(ctx context.Context, jobs []*job) {
 			return
 		}
 		if j.program == nil {
-			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_FAILED, reason: reasonNoProgram})
+			s.withhold(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_FAILED, reason: reasonNoProgram})
 			return
 		}
 		j.step, _ = j.program.Step(j.touch.GetStep())
 		switch d := gate.Decide(j.program.Rules, s.facts(j, now)); d.Verdict {
 		case gate.Defer:
-			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, reason: string(d.Reason), retryAt: d.Until})
+			s.withhold(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, reason: string(d.Reason), retryAt: d.Until})
 		case gate.Skip:
-			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, reason: string(d.Reason)})
+			s.withhold(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, reason: string(d.Reason)})
 		case gate.Send:
 		}
 	})

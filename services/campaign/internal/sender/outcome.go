@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -67,7 +68,10 @@ func (s *Sender) publish(ctx context.Context, j *job, id string, o outcome) erro
 		return err
 	}
 	msg := &nats.Msg{Subject: bus.Subject(bus.Campaign, j.msg.Lead, bus.KindOutcome, id), Data: data, Header: nats.Header{}}
-	bus.Inject(bus.Extract(ctx, j.msg.Header), msg.Header)
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = bus.Extract(ctx, j.msg.Header)
+	}
+	bus.Inject(ctx, msg.Header)
 	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
 	defer cancel()
 	return s.log.put(ctx, msg, 0)
@@ -101,34 +105,50 @@ func final(s campaignv1.TouchStatus) bool {
 	return s == campaignv1.TouchStatus_TOUCH_STATUS_SENT || s == campaignv1.TouchStatus_TOUCH_STATUS_FAILED
 }
 
+// parkOwn parks a touch of our own whose result nobody knows; false when the
+// process has to stop first. Without an outcome, whoever finds the claim parks it.
+func (s *Sender) parkOwn(ctx context.Context, j *job) bool {
+	for {
+		raw, _, err := s.heldClaim(ctx, j)
+		if err == nil {
+			return s.parkAmbiguous(ctx, j, raw)
+		}
+		s.Log.WarnContext(ctx, "a claim cannot be read yet", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
+		if !s.pause(outcomePause) {
+			return false
+		}
+	}
+}
+
 // parkAmbiguous shows a person the touch whose result nobody knows. It is
 // parked under its claim, so that parking it again is one entry.
-func (s *Sender) parkAmbiguous(ctx context.Context, j *job, claim *jetstream.RawStreamMsg) {
+func (s *Sender) parkAmbiguous(ctx context.Context, j *job, claim *jetstream.RawStreamMsg) bool {
 	p := &ledgerv1.Parked{
 		Stream: bus.Campaign, Seq: claim.Sequence, Subject: claim.Subject, Data: claim.Data, LeadId: j.msg.Lead,
 		Reason: bus.ReasonAmbiguous, MessageTime: timestamppb.New(claim.Time), FirstAt: timestamppb.New(claim.Time),
 		Error: "touch " + j.touch.GetId() + ": nobody knows whether the mail went out; look at the mail server's log, then settle it with ResolveTouch",
 	}
-	s.parkIt(ctx, p)
+	return s.parkIt(ctx, p)
 }
 
-func (s *Sender) park(ctx context.Context, m bus.Msg, reason, text string) {
-	s.parkIt(ctx, &ledgerv1.Parked{
+func (s *Sender) park(ctx context.Context, m bus.Msg, reason, text string) bool {
+	return s.parkIt(ctx, &ledgerv1.Parked{
 		Stream: m.Stream, Seq: m.Seq, Subject: m.Subject, Data: m.Data, LeadId: m.Lead, Reason: reason, Error: text,
 		Attempts: uint32(min(m.Attempt, 1<<20)), MessageTime: timestamppb.New(m.Time), FirstAt: timestamppb.New(m.Time), //nolint:gosec // bounded
 	})
 }
 
-func (s *Sender) parkIt(ctx context.Context, p *ledgerv1.Parked) {
+// parkIt parks; false when the process has to stop before that is durable.
+func (s *Sender) parkIt(ctx context.Context, p *ledgerv1.Parked) bool {
 	p.Service, p.ParkedAt = "campaign", timestamppb.New(s.Now())
 	for {
 		err := s.Bus.Park(ctx, p)
 		if err == nil {
-			return
+			return true
 		}
 		s.Log.WarnContext(ctx, "a touch cannot be parked yet", "lead_id", p.GetLeadId(), "error", err)
 		if !s.pause(outcomePause) {
-			return
+			return false
 		}
 	}
 }

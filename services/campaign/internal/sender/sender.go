@@ -114,7 +114,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, func() { close(s.quit) }) })()
 	return s.Bus.Work(ctx, bus.WorkOptions{
 		Stream: bus.Campaign, Durable: "campaign-sender", Kinds: []string{bus.KindState},
-		Batch: s.o.Batch, Workers: s.o.Workers, AckWait: 2*s.o.AttemptTimeout + 30*time.Second,
+		Batch: s.o.Batch, Workers: s.o.Workers, AckWait: 2*s.o.AttemptTimeout + clockSlack,
 	}, s.handle)
 }
 

@@ -379,6 +379,21 @@ func TestAClaimWhoseSenderVanishedIsAmbiguous(t *testing.T) {
 	}
 }
 
+// The mail may be out: a reader who unsubscribed since does not make it unsent.
+func TestAGateSaysNothingAboutATouchWhoseSenderVanished(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, always(fine))
+	o.meet("lead1")
+	o.people["lead1"].Suppression = leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED
+	claim := &campaignv1.Claim{TouchId: "lead1-t1", Sender: "a process that is gone", At: timestamppb.Now(), Plan: 1}
+	o.publish(bus.Subject(bus.Campaign, "lead1", bus.KindClaim, "lead1-t1"), encode(t, claim))
+	o.plan("lead1")
+	o.sender(func(_ *sender.Options, d *sender.Deps) {
+		d.Now = func() time.Time { return time.Now().Add(time.Minute) }
+	})
+	o.wantSettled("lead1", ambiguous, "sender_vanished")
+}
+
 func TestAYoungClaimOfAnotherSenderIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, always(fine))

@@ -91,8 +91,9 @@ func (p *pages) open(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(pixel()) // whoever does not wait for his pixel does not want it
 }
 
+// tell goes on when the reader has hung up: what it did, it did.
 func (p *pages) tell(r *http.Request, tok link.Token, d feed.Did) {
-	ctx, cancel := context.WithTimeout(r.Context(), tellTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tellTimeout)
 	defer cancel()
 	d.Lead, d.Touch, d.Program, d.Step, d.At = tok.Lead, tok.Touch, tok.Program, tok.Step, p.Now()
 	if err := p.Tell(ctx, d); err != nil {
