@@ -46,6 +46,9 @@ func TestOfAHundredLeadsAboutTwentyAreReadyAndNobodyIsLost(t *testing.T) {
 	if n := report.QualifiedAtArrival; n < 15 || n > 25 {
 		t.Errorf("%d leads were ready at arrival, want about 20", n)
 	}
+	if report.Funnel.Bounced != 2 {
+		t.Errorf("%d mails bounced, want one for each of the two mailboxes that do not exist", report.Funnel.Bounced)
+	}
 	if report.HandedOff < report.QualifiedAtArrival || report.Nurturing == 0 || report.Recycled == 0 || report.Mails < 100 {
 		t.Errorf("the story left a part out: %+v", report)
 	}

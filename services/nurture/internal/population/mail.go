@@ -35,7 +35,7 @@ const (
 	// eager stands for the days between two mails of a program.
 	eager = 7
 	// warmRate is how likely a read mail moves a person one step; it halves with
-	// every four mails: diminishing returns.
+	// every eight mails: diminishing returns.
 	warmRate = .35
 )
 
@@ -52,7 +52,7 @@ func (p *Person) React() Reaction {
 	}
 	r.Click = d.Float64() < min(.9, clickRate[p.Readiness]*eager)
 	r.Open = r.Click || d.Float64() < openRate[p.Readiness]
-	fatigue := 1 + float64(p.mails)/4
+	fatigue := 1 + float64(p.mails)/8
 	if d.Float64() < unsubscribeRate[p.Readiness]*eager*fatigue {
 		r.Unsubscribe, r.Open, p.done = true, true, true
 		return r

@@ -98,8 +98,8 @@ var mix = [...]float64{Unaware: .30, Learning: .35, Evaluating: .15, ReadyNow: .
 // goneShare is the share of mailboxes that do not exist.
 const goneShare = .02
 
-// New makes the people. Readiness is dealt by quota, so that the mix is the
-// stated one in every population and not only on average.
+// New makes the people. Readiness and lost mailboxes are dealt by quota, so that
+// the mix is the stated one in every population and not only on average.
 func New(o Options) []*Person {
 	dice := rand.New(rand.NewPCG(o.Seed, 0))
 	deal := dealReadiness(dice, o.Leads)
@@ -107,7 +107,20 @@ func New(o Options) []*Person {
 	for n := range people {
 		people[n] = newPerson(o, n, deal[n])
 	}
+	loseMailboxes(dice, people)
 	return people
+}
+
+// loseMailboxes picks the people whose address does not exist, none of them
+// ready now.
+func loseMailboxes(dice *rand.Rand, people []*Person) {
+	gone := int(goneShare*float64(len(people)) + .5)
+	for _, n := range dice.Perm(len(people)) {
+		if gone > 0 && people[n].Readiness != ReadyNow {
+			people[n].Gone = true
+			gone--
+		}
+	}
 }
 
 func dealReadiness(dice *rand.Rand, n int) []Readiness {
@@ -129,7 +142,6 @@ func newPerson(o Options, n int, r Readiness) *Person {
 	p := &Person{
 		N: n, Readiness: r, Profile: newProfile(dice, o.Seed, n, r),
 		Anonymous: fmt.Sprintf("anon-%d-%d", o.Seed, n),
-		Gone:      r != ReadyNow && dice.Float64() < goneShare,
 		react:     o.React, dice: dice,
 	}
 	p.Visit = p.visit(time.Duration(dice.Float64() * float64(o.Over)))
