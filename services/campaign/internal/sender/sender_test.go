@@ -20,6 +20,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
+	"github.com/nurturehq/nurture/pkg/engines"
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -52,7 +53,12 @@ type office struct {
 
 func newOffice(tb testing.TB, next func(to string) fault) *office {
 	tb.Helper()
-	o := &office{tb: tb, bus: bustest.New(tb), people: map[string]*leadv1.Lead{}, states: map[string]*campaignv1.State{}}
+	return newOfficeOn(tb, bustest.New(tb), next)
+}
+
+func newOfficeOn(tb testing.TB, log *bus.Bus, next func(to string) fault) *office {
+	tb.Helper()
+	o := &office{tb: tb, bus: log, people: map[string]*leadv1.Lead{}, states: map[string]*campaignv1.State{}}
 	if next != nil {
 		o.sink = newSink(tb, next)
 		o.addr = o.sink.addr
@@ -63,7 +69,7 @@ func newOffice(tb testing.TB, next func(to string) fault) *office {
 	}
 	o.program, err = compiler.Compile(program.Bundle{
 		File: "p.yaml", TimeScale: 1,
-		YAML:      "name: welcome\nenroll: {when: 'true'}\nsteps:\n  - id: hello\n    email: {template: t, subject: 'Hello {{ lead.first_name }}'}\n",
+		YAML:      "name: welcome\nenroll: {when: 'true'}\nfrequency_cap: {max: 1, per: 1h}\nsteps:\n  - id: hello\n    email: {template: t, subject: 'Hello {{ lead.first_name }}'}\n",
 		Templates: map[string]letter.Source{"t": {Name: "t", HTML: "<p>Hi {{ lead.first_name }}</p>", Text: "Hi {{ lead.first_name }}"}},
 	})
 	if err != nil {
@@ -472,6 +478,58 @@ func TestNothingIsClaimedWhileTheServerIsAway(t *testing.T) {
 	o.sink = &sink{mails: map[string][]string{}, next: always(fine), addr: o.addr}
 	o.sink.serve(t, l)
 	o.wantSettled("lead1", sent, "accepted")
+}
+
+func TestACappedTouchIsDeferredWithoutAClaim(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, always(fine))
+	o.meet("lead1")
+	o.plan("lead1")
+	before := timestamppb.New(time.Now().Add(-time.Minute))
+	o.mu.Lock()
+	o.states["lead1"].Sends = []*timestamppb.Timestamp{before}
+	o.mu.Unlock()
+	o.sender(nil)
+	ledgertest.Eventually(t, "the touch is deferred", func() bool { return len(o.outcomes("lead1")) == 1 })
+	got := o.outcomes("lead1")[0]
+	if got.GetStatus() != deferred || got.GetReason() != "frequency_cap" || !got.GetRetryAt().AsTime().Equal(before.AsTime().Add(time.Hour)) {
+		t.Errorf("outcome %v", got)
+	}
+	if _, err := o.bus.LastMsg(t.Context(), bus.Campaign, bus.Subject(bus.Campaign, "lead1", bus.KindClaim, "lead1-t1")); err == nil {
+		t.Error("a touch that is not sent was claimed")
+	}
+}
+
+func TestASentMailIsToldWhenTheLogComesBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	srv, err := engines.StartNATS(t.Context(), engines.NATSOptions{Dir: dir, Port: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := bustest.Connect(t, srv)
+	port := srv.Addr().(*net.TCPAddr).Port
+	var once sync.Once
+	gone := make(chan struct{})
+	o := newOfficeOn(t, log, func(string) fault {
+		once.Do(func() { engines.StopNATS(srv); close(gone) })
+		return fine
+	})
+	o.meet("lead1")
+	o.plan("lead1")
+	o.sender(nil)
+	<-gone
+	ledgertest.Eventually(t, "the mail is with the server", func() bool { return o.sink.took()[messageID("lead1")] == 1 })
+	again, err := engines.StartNATS(t.Context(), engines.NATSOptions{Dir: dir, Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engines.StopNATS(again) })
+	ledgertest.Eventually(t, "the log is back", log.NC.IsConnected)
+	o.wantSettled("lead1", sent, "accepted")
+	if n := o.sink.took()[messageID("lead1")]; n != 1 {
+		t.Errorf("%d mails", n)
+	}
 }
 
 // TestNoMailTwiceWhateverTheServerDoes lets many touches meet every fault in
