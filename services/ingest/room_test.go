@@ -70,6 +70,7 @@ func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 			return
 		}
 		stopped = true
+		verify(t, svc, b)
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
@@ -96,6 +97,19 @@ func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 		return resp.StatusCode == http.StatusOK
 	})
 	return r
+}
+
+// verify folds everything in the log again: whatever a test did, the same
+// states must come out, byte for byte.
+func verify(t testing.TB, svc *ingest.Service, b *bus.Bus) {
+	t.Helper()
+	if _, measuring := t.(*testing.B); measuring || !b.NC.IsConnected() {
+		return
+	}
+	report, err := svc.Ledger().Verify(context.Background())
+	if err != nil || len(report.Mismatches) > 0 || report.Untold > 0 {
+		t.Errorf("the log does not give its states again: %+v, %v", report, err)
+	}
 }
 
 func listen(t testing.TB) net.Listener {
