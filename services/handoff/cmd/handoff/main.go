@@ -27,6 +27,7 @@ import (
 // settings are everything this process can be told.
 type settings struct {
 	NATS     string         `yaml:"nats_url" help:"the log"`
+	Monitor  string         `yaml:"nats_monitor_url" help:"its monitoring port, asked once whether the log is durable; empty: not asked"`
 	Redis    string         `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string         `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string         `yaml:"grpc_addr" help:"where gRPC is served"`
@@ -57,7 +58,7 @@ func run(ctx context.Context) (err error) {
 	closers.Add("telemetry", flush)
 
 	deps := handoff.Deps{Log: tel.Log}
-	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, Name: "handoff", Log: tel.Log}); err != nil {
+	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "handoff", Log: tel.Log}); err != nil {
 		return err
 	}
 	closers.Add("bus", func(context.Context) error { deps.Bus.Close(); return nil })
