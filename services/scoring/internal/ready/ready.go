@@ -3,7 +3,9 @@
 package ready
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nurturehq/nurture/pkg/stage"
@@ -121,7 +123,7 @@ func Sentence(m *model.Model, s *scoringv1.State, v Verdict) string {
 	case FastTrack:
 		return fmt.Sprintf("Ready: fast track %q, whatever the points.", s.GetFastTrackRule())
 	case WithSales:
-		return fmt.Sprintf("With sales (%s): points neither give nor take it.", stage.Name(score.GetStage()))
+		return fmt.Sprintf("Found ready: %s. With sales (%s): points neither give nor take it.", because(m, s.GetQualifiedWhy()), stage.Name(score.GetStage()))
 	case Threshold:
 		return fmt.Sprintf("Ready: behaviour %.1f reached the line of %g for fit %s.", points, line.Hi, band)
 	case Lingers:
@@ -143,6 +145,20 @@ func Sentence(m *model.Model, s *scoringv1.State, v Verdict) string {
 	default:
 		return word(v.Ready) + "."
 	}
+}
+
+// because tells why a lead was found ready, in the words of the model.
+func because(m *model.Model, why string) string {
+	rule, fast := strings.CutPrefix(why, "fast_track:")
+	if !fast {
+		return "its behaviour reached the line"
+	}
+	for _, f := range m.FastTrack {
+		if f.ID == rule {
+			return cmp.Or(f.Text, rule)
+		}
+	}
+	return rule
 }
 
 func word(ready bool) string {

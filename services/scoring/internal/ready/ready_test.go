@@ -118,3 +118,21 @@ func TestTheVerdictSaysHowMuchIsMissing(t *testing.T) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
 }
+
+func TestWhatSalesHasSaysWhyItWasFoundReady(t *testing.T) {
+	m, err := model.Parse("model.yaml", []byte(yamlModel+"\nfast_track:\n  - {id: demo, on: demo_requested, text: Asked for a demo}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for why, want := range map[string]string{
+		"threshold":            "Found ready: its behaviour reached the line. With sales (ACCEPTED)",
+		"fast_track:gone_rule": "Found ready: gone_rule. With sales (ACCEPTED)",
+		"fast_track:demo":      "Found ready: Asked for a demo. With sales (ACCEPTED)",
+	} {
+		s := lead(0, in(leadv1.Stage_STAGE_ACCEPTED))
+		s.QualifiedWhy = why
+		if got := ready.Sentence(m, s, ready.Decide(m, s, now)); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: says %q, want %q", why, got, want)
+		}
+	}
+}
