@@ -134,9 +134,9 @@ func commitEach(ctx context.Context, b *bus.Bus, n, size, writers int) (float64,
 
 // hops measures bare durable hops: publish, a pinned consumer that publishes to
 // the next stream, and so on, each fsynced. One latency per journey.
-func hops(ctx context.Context, b *bus.Bus, count int, rate float64, journeys int) ([]time.Duration, error) {
+func hops(ctx context.Context, b *bus.Bus, count int, p pace) ([]time.Duration, error) {
 	streams := []string{bus.Leads, bus.Scores, bus.Handoff, bus.Campaign}[:count]
-	arrived := make(chan string, journeys)
+	arrived := make(chan string, p.journeys)
 	for i, name := range streams {
 		next := ""
 		if i+1 < len(streams) {
@@ -148,7 +148,7 @@ func hops(ctx context.Context, b *bus.Bus, count int, rate float64, journeys int
 		}
 		defer stop()
 	}
-	return paced(ctx, rate, journeys, arrived, func(id string) error {
+	return paced(ctx, p, arrived, func(id string) error {
 		_, err := b.Publish(ctx, &nats.Msg{Subject: "leads.hop." + id + ".hop", Data: make([]byte, 400)})
 		return err
 	})

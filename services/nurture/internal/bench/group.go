@@ -14,5 +14,8 @@ func Groups() []Group {
 	return []Group{
 		{"scoring", Scoring},
 		{"ingest", Ingest},
+		{"speed", Speed},
+		{"mails", Mails},
+		{"idle", Idle},
 	}
 }

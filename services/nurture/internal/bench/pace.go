@@ -10,10 +10,19 @@ import (
 	"time"
 )
 
+// pace is how many journeys begin, how many of them in a second.
+type pace struct {
+	rate     float64
+	journeys int
+	// prefix makes the ids of these journeys differ from others'.
+	prefix string
+}
+
 // paced begins journeys at a steady rate and measures each from just before
 // its begin until its id arrives. An overload shows as latency: the pace is
 // kept whatever the answers take.
-func paced(ctx context.Context, rate float64, journeys int, arrived <-chan string, begin func(id string) error) ([]time.Duration, error) {
+func paced(ctx context.Context, p pace, arrived <-chan string, begin func(id string) error) ([]time.Duration, error) {
+	rate, journeys := p.rate, p.journeys
 	var mu sync.Mutex
 	begun := make(map[string]time.Time, journeys)
 	errs := make(chan error, journeys)
@@ -21,7 +30,7 @@ func paced(ctx context.Context, rate float64, journeys int, arrived <-chan strin
 		tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
 		defer tick.Stop()
 		for i := range journeys {
-			id := strconv.Itoa(i)
+			id := p.prefix + strconv.Itoa(i)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -3,7 +3,10 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -62,7 +65,10 @@ func scoreAll(ctx context.Context, config string) (rate float64, size int, err e
 		return 0, 0, err
 	}
 	cfg := scoring.DefaultConfig()
-	cfg.Model = filepath.Join(config, "model.yaml"); cfg.Lanes = 2
+	cfg.Model = filepath.Join(config, "model.yaml")
+	if v := os.Getenv("LANES"); v != "" {
+		cfg.Lanes, _ = strconv.Atoi(v)
+	}
 	deps := scoring.Deps{Redis: r.redis, Log: r.log}
 	if deps.Bus, err = r.connect(ctx, "scoring"); err != nil {
 		return 0, 0, err
@@ -79,7 +85,7 @@ func scoreAll(ctx context.Context, config string) (rate float64, size int, err e
 	}
 	start := time.Now()
 	r.background(ctx, "scoring", s.Run)
-	if err := r.acknowledged(ctx, bus.Leads, "scoring-0-of-1", 29900); err != nil {
+	if err := r.drained(ctx, bus.Leads, "scoring-lane-"); err != nil {
 		return 0, 0, err
 	}
 	rate = scoredEvents / time.Since(start).Seconds()
@@ -95,15 +101,24 @@ func scoreAll(ctx context.Context, config string) (rate float64, size int, err e
 // condition's header, about.
 const overhead = 150
 
-// acknowledged waits until a consumer has worked everything.
-func (r *rig) acknowledged(ctx context.Context, stream, consumer string, n uint64) error {
+// drained waits until all consumers of a service have worked everything.
+func (r *rig) drained(ctx context.Context, stream, prefix string) error {
 	s, err := r.bus.JS.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("open stream %s: %w", stream, err)
 	}
-	return until(ctx, consumer+" is through", func() (bool, error) {
-		cons, err := s.Consumer(ctx, consumer)
-		return err == nil && cons.CachedInfo().AckFloor.Stream >= n, nil
+	return until(ctx, prefix+"* are through", func() (bool, error) {
+		readers, idle := 0, 0
+		list := s.ListConsumers(ctx)
+		for info := range list.Info() {
+			if strings.HasPrefix(info.Name, prefix) {
+				readers++
+				if info.NumPending == 0 && info.NumAckPending == 0 {
+					idle++
+				}
+			}
+		}
+		return readers > 0 && readers == idle, list.Err()
 	})
 }
 
