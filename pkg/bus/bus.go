@@ -68,7 +68,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.ReconnectBufSize(-1),
 		nats.Timeout(3*time.Second),
-		nats.ErrorHandler(reportAsync(o.Log)),
+		nats.ErrorHandler(reportAsync(o.Log)), //nolint:contextcheck // called for as long as the connection lives
 	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w (is nats-server running with JetStream? set NATS_URL, or leave it empty to use the embedded server)", url, err)

@@ -28,7 +28,7 @@ func (b *Bus) checkDurable(ctx context.Context, o Options) {
 			o.Log.Warn("durability of the log is unknown", "monitor_url", o.MonitorURL, "error", err)
 		}
 	}
-	reportDurable(durable)
+	reportDurable(ctx, durable)
 	switch {
 	case durable:
 	case known:
@@ -62,7 +62,7 @@ func askMonitor(ctx context.Context, url string) (bool, error) {
 }
 
 // reportDurable sets the gauge: 1 when fsync before acknowledge is confirmed.
-func reportDurable(durable bool) {
+func reportDurable(ctx context.Context, durable bool) {
 	g, err := meter().Int64Gauge("nurture_bus_durable",
 		metric.WithDescription("1 when the log is known to fsync before it acknowledges."))
 	if err != nil {
@@ -72,5 +72,5 @@ func reportDurable(durable bool) {
 	if durable {
 		v = 1
 	}
-	g.Record(context.Background(), v)
+	g.Record(ctx, v)
 }

@@ -83,7 +83,7 @@ func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m 
 // get reads what is cached of the leads; a lead that is not in the answer has
 // to be read from the log.
 func (c *cache) get(ctx context.Context, leads []string) map[string]cached {
-	if !c.usable() || len(leads) == 0 {
+	if !c.usable() || len(leads) == 0 { //nolint:contextcheck // cleaning serves all, not this caller
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
@@ -129,7 +129,7 @@ func (c *cache) put(ctx context.Context, recs []stored) {
 	if c.rdb == nil || len(recs) == 0 {
 		return
 	}
-	if !c.usable() {
+	if !c.usable() { //nolint:contextcheck // cleaning serves all, not this caller
 		c.mark(recs)
 		return
 	}

@@ -226,7 +226,7 @@ func (f *feed) reset(ctx context.Context, why, pin string) {
 	}
 	f.log.Debug("input starts over", "stream", f.name, "consumer", f.durable, "cause", why)
 	f.epoch.Add(1)
-	f.pin, f.syncing, f.resetAt, f.next, f.last = pin, true, time.Now(), 1, 0
+	f.pin, f.syncing, f.resetAt, f.next, f.last = pin, true, f.now(), 1, 0
 }
 
 // release gives the pin back on a clean stop, so that a standby reads at once.

@@ -201,7 +201,7 @@ func (ln *lane[S]) begin(ctx context.Context, items []*item) *flight[S] {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	endSpans := ln.l.startSpans(works)
+	endSpans := ln.l.startSpans(works) //nolint:contextcheck // each work goes on in the trace of its own input
 	f := &flight[S]{works: works, ctx: ctx, done: make(chan struct{}), end: func() { endSpans(); cancel() }}
 	if err := ln.prepare(ctx, works); err != nil {
 		ln.postpone(ctx, works, err)

@@ -143,7 +143,7 @@ func (v *verifier[S]) refold(ctx context.Context, lead string, prev *entry[S], r
 			return nil, err
 		}
 	}
-	if err := d.finish(v.l, w); err != nil {
+	if err := d.finish(w); err != nil {
 		return nil, err
 	}
 	return w.rec, nil

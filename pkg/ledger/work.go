@@ -105,7 +105,7 @@ func (l *Ledger[S]) foldOnce(w *work[S], skip []ruling) (again bool, err error) 
 		}
 		return true, nil
 	}
-	return false, d.finish(l, w)
+	return false, d.finish(w)
 }
 
 // draft is a record being made.
@@ -213,7 +213,7 @@ func (d *draft[S]) add(it *item, ch Change[S]) error {
 }
 
 // finish completes the record.
-func (d *draft[S]) finish(l *Ledger[S], w *work[S]) error {
+func (d *draft[S]) finish(w *work[S]) error {
 	if !d.changed {
 		w.arm = d.rearm
 		return nil
