@@ -13,7 +13,7 @@ import (
 
 // Main runs the command line and returns its error, one line for a person.
 func Main(ctx context.Context, args []string) error {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // commands take theirs from cobra
 	root.SetArgs(args)
 	return oneLine(root.ExecuteContext(ctx))
 }

@@ -108,9 +108,14 @@ func newAxis(name string, which scoringv1.Reason_Axis, d *handoffv1.Dossier, poi
 
 func profile(p *leadv1.Profile) []fact {
 	facts := []fact{
-		{"E-mail", p.GetEmail()}, {"Phone", p.GetPhone()}, {"Job title", p.GetJobTitle()}, {"Company", p.GetCompany()},
-		{"Website", cmp.Or(p.GetWebsite(), p.GetCompanyDomain())}, {"Industry", p.GetIndustry()},
-		{"Country", p.GetCountry()}, {"Time zone", p.GetTimeZone()},
+		{"E-mail", p.GetEmail()},
+		{"Phone", p.GetPhone()},
+		{"Job title", p.GetJobTitle()},
+		{"Company", p.GetCompany()},
+		{"Website", cmp.Or(p.GetWebsite(), p.GetCompanyDomain())},
+		{"Industry", p.GetIndustry()},
+		{"Country", p.GetCountry()},
+		{"Time zone", p.GetTimeZone()},
 	}
 	if n := p.GetEmployees(); n > 0 {
 		facts = append(facts, fact{"Employees", fmt.Sprint(n)})
@@ -124,7 +129,9 @@ func profile(p *leadv1.Profile) []fact {
 func source(d *handoffv1.Dossier) []fact {
 	first, last := d.GetFirstTouch(), d.GetLastTouch()
 	return told([]fact{
-		{"First touch", campaignOf(first)}, {"Landing page", first.GetLandingPage()}, {"Referrer", first.GetReferrer()},
+		{"First touch", campaignOf(first)},
+		{"Landing page", first.GetLandingPage()},
+		{"Referrer", first.GetReferrer()},
 		{"Last touch", campaignOf(last)},
 	})
 }

@@ -95,7 +95,8 @@ func TestAMailIsShownAsTheLeadWouldSeeIt(t *testing.T) {
 	got := []any{m.To, m.Subject, m.MessageID, m.Unsubscribe, m.OneClick, m.Text, m.Links, m.Images}
 	want := []any{
 		"ann@acme.example", "Grüße", "t1@nurture.example", "", true, "Hello Ann",
-		[]string{"http://go.example/c/1"}, []string{"http://go.example/o.gif"},
+		[]string{"http://go.example/c/1"},
+		[]string{"http://go.example/o.gif"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mail (-want +got):\n%s", diff)

@@ -108,12 +108,12 @@ func Unsubscribe(ctx context.Context, client *http.Client, m *Mail) error {
 		return fmt.Errorf("the mail offers no one-click unsubscribe")
 	}
 	form := url.Values{"List-Unsubscribe": {"One-Click"}}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Unsubscribe, strings.NewReader(form))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Unsubscribe, strings.NewReader(form)) //nolint:gosec // a mail says where to, and this inbox is for development
 	if err != nil {
 		return fmt.Errorf("build unsubscribe request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:gosec // the same
 	if err != nil {
 		return fmt.Errorf("post unsubscribe: %w", err)
 	}

@@ -60,8 +60,12 @@ func juniorTitles() []string {
 
 func places() []place {
 	return []place{
-		{"DE", "Europe/Berlin", "+4930231251%02d"}, {"FR", "Europe/Paris", "+331990001%02d"}, {"GB", "Europe/London", "+4420794601%02d"},
-		{"US", "America/New_York", "+121255501%02d"}, {"US", "America/Los_Angeles", "+131055501%02d"}, {"IN", "Asia/Kolkata", "+9122255501%02d"},
+		{"DE", "Europe/Berlin", "+4930231251%02d"},
+		{"FR", "Europe/Paris", "+331990001%02d"},
+		{"GB", "Europe/London", "+4420794601%02d"},
+		{"US", "America/New_York", "+121255501%02d"},
+		{"US", "America/Los_Angeles", "+131055501%02d"},
+		{"IN", "Asia/Kolkata", "+9122255501%02d"},
 		{"SE", "Europe/Stockholm", "+468465004%02d"},
 	}
 }

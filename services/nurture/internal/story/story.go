@@ -81,8 +81,12 @@ func (r Report) Check(leads int) error {
 		name      string
 		got, want int
 	}{
-		{"captured", r.Captured, leads}, {"double_sends", r.DoubleSends, 0}, {"orphans", r.Orphans, 0},
-		{"parked", r.Parked, 0}, {"unaccounted", r.Unaccounted, 0}, {"refused requests", r.Refused, 0},
+		{"captured", r.Captured, leads},
+		{"double_sends", r.DoubleSends, 0},
+		{"orphans", r.Orphans, 0},
+		{"parked", r.Parked, 0},
+		{"unaccounted", r.Unaccounted, 0},
+		{"refused requests", r.Refused, 0},
 	} {
 		if c.got != c.want {
 			broken = append(broken, fmt.Errorf("%s is %d, not %d", c.name, c.got, c.want))

@@ -78,7 +78,7 @@ func (t *Traffic) Run(ctx context.Context) error {
 	err := g.Wait()
 	t.acts.Wait()
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end was asked for
 	}
 	return err
 }
