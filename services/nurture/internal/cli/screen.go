@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -39,12 +40,13 @@ const (
 
 // show prints the live funnel until ctx ends.
 func show(ctx context.Context, out io.Writer, b *box.Box) error {
-	every, begin, end := newLine, "", "\n"
-	if terminal(out) {
-		every, begin, end = redraw, "\r\x1b[K", ""
+	every, inPlace := newLine, terminal(out)
+	if inPlace {
+		every = redraw
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	drawn := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,10 +57,29 @@ func show(ctx context.Context, out io.Writer, b *box.Box) error {
 		if err != nil {
 			continue // NATS may be restarting; the next look shows it again
 		}
-		if _, err := fmt.Fprint(out, begin, funnelLine(snap), end); err != nil {
+		lines := funnelLines(snap)
+		text := strings.Join(lines, " | ") + "\n"
+		if inPlace {
+			text = over(drawn, lines)
+			drawn = len(lines)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
 			return err
 		}
 	}
+}
+
+// over draws lines where the last ones stand, so that a narrow terminal needs
+// no scrolling.
+func over(drawn int, lines []string) string {
+	var s strings.Builder
+	if drawn > 0 {
+		fmt.Fprintf(&s, "\x1b[%dA", drawn)
+	}
+	for _, line := range lines {
+		s.WriteString("\r\x1b[K" + line + "\n")
+	}
+	return s.String()
 }
 
 func terminal(out io.Writer) bool {
@@ -70,15 +91,21 @@ func terminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
-// funnelLine is the funnel in one line.
-func funnelLine(s funnel.Snapshot) string {
-	line := fmt.Sprintf("captured %d | nurturing %d | qualified %d | at sales %d, accepted %d | recycled %d | won %d, lost %d | mails %d sent %d deferred %d suppressed | orphans %d",
-		s.Captured, s.Nurturing(), s.Stages[leadv1.Stage_STAGE_QUALIFIED], s.AtSales(), s.Accepted, s.Recycled,
-		s.Stages[leadv1.Stage_STAGE_WON], s.Stages[leadv1.Stage_STAGE_LOST], s.Sent, s.Deferred, s.Suppressed, s.Orphans)
-	if s.Parked > 0 {
-		line += fmt.Sprintf(" | PARKED %d: nurture parked list", s.Parked)
+// funnelLines is the funnel in short lines.
+func funnelLines(s funnel.Snapshot) []string {
+	lines := []string{
+		fmt.Sprintf("captured %d | nurturing %d | qualified %d | at sales %d, accepted %d",
+			s.Captured, s.Nurturing(), s.Stages[leadv1.Stage_STAGE_QUALIFIED], s.AtSales(), s.Accepted),
+		fmt.Sprintf("recycled %d | won %d, lost %d | suppressed %d | orphans %d",
+			s.Recycled, s.Stages[leadv1.Stage_STAGE_WON], s.Stages[leadv1.Stage_STAGE_LOST],
+			s.Stages[leadv1.Stage_STAGE_SUPPRESSED], s.Orphans),
+		fmt.Sprintf("mails: %d sent, %d deferred, %d suppressed, %d bounced | parked %d",
+			s.Sent, s.Deferred, s.Suppressed, s.Bounced, s.Parked),
 	}
-	return line
+	if s.Parked > 0 {
+		lines[len(lines)-1] += ": nurture parked list"
+	}
+	return lines
 }
 
 // examples are three lines that work as they stand.
