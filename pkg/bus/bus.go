@@ -30,6 +30,10 @@ const ackTimeout = 5 * time.Second
 // maxAsync bounds the publishes in flight of one connection.
 const maxAsync = 4000
 
+// syncQueue bounds the answers that wait in one read of many subjects, each of
+// which opens a subscription: the default of 64k costs half a megabyte a read.
+const syncQueue = 4096
+
 // Options say where the log is.
 type Options struct {
 	// URL of NATS, e.g. "nats://127.0.0.1:4222". Not needed with Server.
@@ -67,6 +71,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.ReconnectBufSize(-1),
+		nats.SyncQueueLen(syncQueue),
 		nats.Timeout(3*time.Second),
 		nats.ErrorHandler(reportAsync(o.Log)), //nolint:contextcheck // called for as long as the connection lives
 	)

@@ -74,6 +74,9 @@ type cache struct {
 	mu     sync.Mutex
 	broken time.Time           // leave Redis alone until then
 	dirty  map[string]struct{} // leads whose entry may be old
+	// foreign: the entries of an earlier process have not been removed yet.
+	foreign  bool
+	adopting bool // an attempt to remove them is under way
 }
 
 func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m *metrics) *cache {
@@ -170,6 +173,10 @@ func (c *cache) usable() bool {
 	if c.now().Before(c.broken) {
 		return false
 	}
+	if c.foreign {
+		c.adoptAgain()
+		return false
+	}
 	if len(c.dirty) > 0 {
 		return c.clean()
 	}
@@ -227,40 +234,69 @@ func (c *cache) fail(ctx context.Context, op string) {
 	c.broken = c.now().Add(cacheBreak)
 }
 
-// adopt makes the cached entries belong to this incarnation of the stream:
-// after a restore or a new stream the sequences mean something else, so all
-// entries of the stream are removed.
-func (c *cache) adopt(ctx context.Context, created uint64) error {
+// adoptTimeout bounds one attempt to remove the entries of an earlier process.
+const adoptTimeout = time.Minute
+
+// distrust keeps the cache from being used until adopt has succeeded.
+func (c *cache) distrust() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.foreign, c.adopting = c.rdb != nil, c.rdb != nil
+}
+
+// adopt empties the cache for a process that begins. What an earlier one
+// committed and could not cache any more, because Redis was away or it died in
+// between, only that one knew; after a restore, sequences mean something else.
+// What is committed meanwhile is dirty and removed before the first use.
+func (c *cache) adopt(ctx context.Context) error {
 	if c.rdb == nil {
 		return nil
 	}
-	key, want := "epoch:"+bus.Prefix(c.stream), strconv.FormatUint(created, 10)
-	have, err := c.rdb.Get(ctx, key).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read cache epoch: %w", err)
+	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
+	defer cancel()
+	err := c.wipe(ctx)
+	if err != nil {
+		c.fail(ctx, "wipe")
 	}
-	if have == want {
-		return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.adopting, c.foreign = false, err != nil
+	return err
+}
+
+// adoptAgain tries again beside the lanes: the log answers meanwhile. Lock held.
+func (c *cache) adoptAgain() {
+	if !c.adopting {
+		c.adopting = true
+		go func() { _ = c.adopt(context.Background()) }() // its failure is counted
 	}
-	if err := c.wipe(ctx); err != nil {
-		return err
-	}
-	if err := c.rdb.Set(ctx, key, want, 0).Err(); err != nil {
-		return fmt.Errorf("write cache epoch: %w", err)
-	}
-	return nil
 }
 
 // wipe removes every entry of the stream.
 func (c *cache) wipe(ctx context.Context) error {
-	it := c.rdb.Scan(ctx, 0, bus.Prefix(c.stream)+":{*", 1000).Iterator()
-	for it.Next(ctx) {
-		if err := c.rdb.Unlink(ctx, it.Val()).Err(); err != nil {
+	for cursor := uint64(0); ; {
+		keys, next, err := c.rdb.Scan(ctx, cursor, bus.Prefix(c.stream)+":{*", 1000).Result()
+		if err != nil {
+			return fmt.Errorf("scan cache of %s: %w", c.stream, err)
+		}
+		if err := c.unlink(ctx, keys); err != nil {
 			return fmt.Errorf("empty cache of %s: %w", c.stream, err)
 		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
 	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("scan cache of %s: %w", c.stream, err)
+}
+
+// unlink removes keys one by one, in one go: in a cluster they lie apart.
+func (c *cache) unlink(ctx context.Context, keys []string) error {
+	if len(keys) == 0 {
+		return nil
 	}
-	return nil
+	pipe := c.rdb.Pipeline()
+	for _, key := range keys {
+		pipe.Unlink(ctx, key)
+	}
+	_, err := pipe.Exec(ctx)
+	return err
 }

@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	// crossover is up to how many messages single publishes in a pipeline beat an
-	// atomic batch, which costs about 10 ms however small (docs/performance.md).
-	crossover = 64
+	// fewest is below what an atomic batch is not worth bisecting.
+	fewest = 64
 	// batchMax is the server's limit for one atomic batch.
 	batchMax = 1000
 )
@@ -28,10 +27,10 @@ const (
 func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
 	for len(works) > 0 {
 		n := min(len(works), batchMax)
-		if n <= crossover {
-			l.commitSingles(ctx, works[:n])
-		} else {
+		if l.pace.Batches(n) {
 			l.commitBatch(ctx, works[:n])
+		} else {
+			l.commitSingles(ctx, works[:n])
 		}
 		works = works[n:]
 	}
@@ -46,6 +45,7 @@ func (l *Ledger[S]) message(w *work[S]) *nats.Msg {
 
 // commitSingles publishes one message after the other without waiting between.
 func (l *Ledger[S]) commitSingles(ctx context.Context, works []*work[S]) {
+	begin := l.d.Now()
 	acks := make([]jetstream.PubAckFuture, len(works))
 	for i, w := range works {
 		w.err = nil
@@ -61,6 +61,9 @@ func (l *Ledger[S]) commitSingles(ctx context.Context, works []*work[S]) {
 		if errors.Is(w.err, bus.ErrConflict) || errors.Is(w.err, bus.ErrUnavailable) {
 			doubtful = append(doubtful, w)
 		}
+	}
+	if len(doubtful) == 0 {
+		l.pace.Piped(len(works), l.d.Now().Sub(begin))
 	}
 	l.settle(ctx, doubtful)
 }
@@ -130,13 +133,13 @@ func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err 
 // halve tries both halves on their own, down to single publishes, which tell
 // which message it is.
 func (l *Ledger[S]) halve(ctx context.Context, works []*work[S]) {
-	if len(works) <= crossover {
+	if len(works) <= fewest {
 		l.commitSingles(ctx, works)
 		return
 	}
 	half := len(works) / 2
-	l.commit(ctx, works[:half])
-	l.commit(ctx, works[half:])
+	l.commitBatch(ctx, works[:half])
+	l.commitBatch(ctx, works[half:])
 }
 
 // errUnwritten: the log does not have the record, and nothing stands against it.
@@ -176,7 +179,7 @@ func (l *Ledger[S]) settle(ctx context.Context, works []*work[S]) {
 // quicker for their number. The errors belong to the messages.
 func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg) []error {
 	errs := make([]error, len(msgs))
-	if len(msgs) > crossover {
+	if l.pace.Batches(len(msgs)) {
 		for start := 0; start < len(msgs); start += batchMax {
 			end := min(start+batchMax, len(msgs))
 			_, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs[start:end], jetstreamext.BatchFlowControl{AckFirst: false})

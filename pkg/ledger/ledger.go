@@ -66,6 +66,7 @@ type Ledger[S proto.Message] struct {
 	cache   *cache
 	metrics *metrics
 	tracer  trace.Tracer
+	pace    *bus.Pace
 	stopped chan struct{}
 }
 
@@ -86,7 +87,7 @@ func New[S proto.Message](o Options[S], d Deps) (*Ledger[S], error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger[S]{o: o, d: d, metrics: newMetrics(o.Service), tracer: newTracer(), stopped: make(chan struct{})}
+	l := &Ledger[S]{o: o, d: d, metrics: newMetrics(o.Service), tracer: newTracer(), pace: bus.NewPace(), stopped: make(chan struct{})}
 	l.cache = newCache(d.Redis, o.Stream, d.Now, l.metrics)
 	for n := range o.Lanes {
 		l.lanes = append(l.lanes, newLane(l, n))
@@ -114,16 +115,16 @@ func (l *Ledger[S]) Run(ctx context.Context) error {
 }
 
 func (l *Ledger[S]) run(ctx context.Context) error {
-	own, err := l.created(ctx, l.o.Stream)
-	if err != nil {
-		return err
-	}
-	if err := l.cache.adopt(ctx, own); err != nil {
-		l.d.Log.Warn("redis is not usable, states are read from the log", "service", l.o.Service, "error", err)
-	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
 	var lanes, feeds errgroup.Group
+	l.cache.distrust()
+	feeds.Go(func() error {
+		if err := l.cache.adopt(run); err != nil && run.Err() == nil {
+			l.d.Log.Warn("redis is not usable, states are read from the log", "service", l.o.Service, "error", err)
+		}
+		return nil
+	})
 	for _, ln := range l.lanes {
 		opened, err := l.openFeeds(run, ln)
 		if err != nil {

@@ -14,24 +14,53 @@ import (
 // back as it is; ErrUnavailable means that the outcome is unknown, and repeating
 // the command with the same ID is safe.
 func (l *Ledger[S]) Update(ctx context.Context, lead string, cmd Command) (Result[S], error) {
-	if lead == "" || strings.ContainsAny(lead, ".*> \t\r\n") {
-		return Result[S]{}, fmt.Errorf("update lead %q: the id must be one token of a subject, without dots, wildcards or spaces", lead)
+	res, errs := l.UpdateAll(ctx, []Order{{Lead: lead, Command: cmd}})
+	return res[0], errs[0]
+}
+
+// Order is one command for one lead.
+type Order struct {
+	Lead string
+	Command
+}
+
+// UpdateAll is Update for many commands: those of one lead are applied in the
+// order given, and all share as few commits as possible. Results and errors
+// belong to the orders, one each.
+func (l *Ledger[S]) UpdateAll(ctx context.Context, orders []Order) ([]Result[S], []error) {
+	results, errs := make([]Result[S], len(orders)), make([]error, len(orders))
+	waiting := make([]<-chan reply, len(orders))
+	for i, o := range orders {
+		waiting[i], errs[i] = l.enqueue(ctx, o)
 	}
-	if cmd.ID == "" {
-		cmd.ID = nuid.Next()
+	for i, done := range waiting {
+		if errs[i] == nil {
+			results[i], errs[i] = answerOf[S](ctx, done, l.stopped)
+		}
+	}
+	return results, errs
+}
+
+// enqueue hands a command to its lane.
+func (l *Ledger[S]) enqueue(ctx context.Context, o Order) (<-chan reply, error) {
+	if o.Lead == "" || strings.ContainsAny(o.Lead, ".*> \t\r\n") {
+		return nil, fmt.Errorf("update lead %q: the id must be one token of a subject, without dots, wildcards or spaces", o.Lead)
+	}
+	if o.ID == "" {
+		o.ID = nuid.Next()
 	}
 	it := &item{
-		in:  Input{Lead: lead, Kind: cmd.Kind, ID: cmd.ID, Data: cmd.Data},
-		cmd: &command{ctx: ctx, idHash: hashID(cmd.ID), done: make(chan reply, 1)},
+		in:  Input{Lead: o.Lead, Kind: o.Kind, ID: o.ID, Data: o.Data},
+		cmd: &command{ctx: ctx, idHash: hashID(o.ID), done: make(chan reply, 1)},
 	}
 	select {
-	case l.laneOf(lead).cmds <- it:
+	case l.laneOf(o.Lead).cmds <- it:
+		return it.cmd.done, nil
 	case <-l.stopped:
-		return Result[S]{}, ErrStopped
+		return nil, ErrStopped
 	case <-ctx.Done():
-		return Result[S]{}, fmt.Errorf("%w: too many commands wait: %w", ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w: too many commands wait: %w", ErrUnavailable, ctx.Err())
 	}
-	return answerOf[S](ctx, it.cmd.done, l.stopped)
 }
 
 // answerOf waits for the lane's answer.

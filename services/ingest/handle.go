@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -92,68 +91,57 @@ func (s *Service) ask(c *ingestv1.CaptureLeadRequest) identity.Ask {
 	}
 }
 
-// recordAll records the submissions: those of one lead in order, different
-// leads at once, so that they share commits.
+// recordAll commits the submissions to their leads, those of one lead in order,
+// all in as few commits as possible. Only then do identities change hands: after
+// a crash in between the same event does it again.
 func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answers []identity.Answer, outcomes []person.Outcome) {
-	if len(subs) == 1 {
-		outcomes[0] = s.record(ctx, &subs[0], answers[0])
-		return
-	}
-	var wg sync.WaitGroup
-	for _, mine := range byLead(answers) {
-		wg.Go(func() {
-			for _, i := range mine {
-				outcomes[i] = s.record(ctx, &subs[i], answers[i])
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// byLead groups the positions of answers by their lead, in order.
-func byLead(answers []identity.Answer) [][]int {
-	groups := make([][]int, 0, len(answers))
-	index := make(map[string]int, len(answers))
-	for i := range answers {
-		g, ok := index[answers[i].Lead]
-		if !ok {
-			g = len(groups)
-			index[answers[i].Lead] = g
-			groups = append(groups, nil)
+	orders := make([]ledger.Order, 0, len(subs))
+	at := make([]int, 0, len(subs)) // whose order it is
+	for i := range subs {
+		order, outcome := s.order(ctx, &subs[i], answers[i])
+		if outcome != nil {
+			outcomes[i] = *outcome
+			continue
 		}
-		groups[g] = append(groups[g], i)
+		orders, at = append(orders, order), append(at, i)
 	}
-	return groups
+	results, errs := s.ledger.UpdateAll(ctx, orders)
+	for j, i := range at {
+		outcomes[i] = s.recorded(ctx, answers[i], results[j], errs[j])
+	}
 }
 
-// record commits one submission to its lead. Only then do identities change
-// hands: after a crash in between the same event does it again.
-func (s *Service) record(ctx context.Context, sub *person.Submission, ans identity.Answer) person.Outcome {
+// order makes the command that records a submission, or the outcome when there
+// is nothing to record.
+func (s *Service) order(ctx context.Context, sub *person.Submission, ans identity.Answer) (ledger.Order, *person.Outcome) {
 	if ans.Replayed {
-		done, err := s.recorded(ctx, ans.Lead, sub.ID)
+		done, err := s.contains(ctx, ans.Lead, sub.ID)
 		if err != nil {
-			return person.Outcome{Err: classify(err)}
+			return ledger.Order{}, &person.Outcome{Err: classify(err)}
 		}
 		if done {
-			return person.Outcome{Lead: ans.Lead, Duplicate: true}
+			return ledger.Order{}, &person.Outcome{Lead: ans.Lead, Duplicate: true}
 		}
 	}
 	if !identity.ValidLead(ans.Lead) {
-		return person.Outcome{Err: classify(fmt.Errorf("lead %.64q: %w", ans.Lead, person.ErrUnknownLead))}
+		return ledger.Order{}, &person.Outcome{Err: classify(fmt.Errorf("lead %.64q: %w", ans.Lead, person.ErrUnknownLead))}
 	}
 	complete(sub, ans)
 	cmd, err := sub.Command()
 	if err != nil {
-		return person.Outcome{Err: err}
+		return ledger.Order{}, &person.Outcome{Err: err}
 	}
-	res, err := s.ledger.Update(ctx, ans.Lead, cmd)
+	return ledger.Order{Lead: ans.Lead, Command: cmd}, nil
+}
+
+// recorded gives what changed hands to its new owner and says what became of a
+// submission.
+func (s *Service) recorded(ctx context.Context, ans identity.Answer, res ledger.Result[*ingestv1.State], err error) person.Outcome {
+	if err == nil && len(ans.Repoint) > 0 {
+		err = s.repoint(ctx, ans.Repoint)
+	}
 	if err != nil {
 		return person.Outcome{Err: classify(err)}
-	}
-	if len(ans.Repoint) > 0 {
-		if err := s.repoint(ctx, ans.Repoint); err != nil {
-			return person.Outcome{Err: classify(err)}
-		}
 	}
 	return person.Outcome{Lead: ans.Lead, Created: res.Reason == person.ReasonCaptured, Duplicate: res.Duplicate}
 }
@@ -171,9 +159,9 @@ func complete(sub *person.Submission, ans identity.Answer) {
 	}
 }
 
-// recorded reports whether a lead's records contain a submission. A claim alone
+// contains reports whether a lead's records contain a submission. A claim alone
 // does not say so: the process may have died between the claim and the record.
-func (s *Service) recorded(ctx context.Context, lead, id string) (bool, error) {
+func (s *Service) contains(ctx context.Context, lead, id string) (bool, error) {
 	history, err := s.ledger.History(ctx, lead)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil

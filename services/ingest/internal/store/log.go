@@ -33,7 +33,7 @@ func Subject(k identity.Key) string { return bus.IdentitySubject(k.Kind.String()
 type claimLog struct {
 	bus  *bus.Bus
 	now  func() time.Time
-	pace *pace
+	pace *bus.Pace
 }
 
 // read adds the claims of the keys to into; keys nobody has are left out.
@@ -90,7 +90,7 @@ type write struct {
 func (l claimLog) write(ctx context.Context, writes []write, pipelined bool) error {
 	for len(writes) > 0 {
 		n := min(len(writes), maxBatch)
-		if err := l.writePart(ctx, writes[:n], pipelined || !l.pace.batches(n)); err != nil {
+		if err := l.writePart(ctx, writes[:n], pipelined || !l.pace.Batches(n)); err != nil {
 			return fmt.Errorf("claim %d identities: %w", n, err)
 		}
 		writes = writes[n:]
@@ -104,7 +104,7 @@ func (l claimLog) writePart(ctx context.Context, writes []write, pipelined bool)
 	}
 	begin := l.now()
 	err := l.pipeline(ctx, writes)
-	l.pace.piped(len(writes), l.now().Sub(begin))
+	l.pace.Piped(len(writes), l.now().Sub(begin))
 	return err
 }
 

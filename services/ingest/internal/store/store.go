@@ -60,7 +60,7 @@ func New(o Options) *Book {
 		o.CacheKeys = 100_000
 	}
 	return &Book{
-		log: claimLog{bus: o.Bus, now: o.Now, pace: newPace()}, now: o.Now, held: o.Held,
+		log: claimLog{bus: o.Bus, now: o.Now, pace: bus.NewPace()}, now: o.Now, held: o.Held,
 		cache: newCache(o.CacheKeys, o.Now), intro: newIntroduced(o.CacheKeys / 10),
 	}
 }
@@ -158,7 +158,7 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 		// A visitor nobody remembers is most likely new: claiming tells as much as
 		// reading, and a claim that is refused costs no fsync. It pays only while
 		// claims go one by one, for one refused claim refuses a whole batch.
-		if round > 0 || !g.lone || b.log.pace.batches(len(unknown)) {
+		if round > 0 || !g.lone || b.log.pace.Batches(len(unknown)) {
 			if err := b.look(ctx, g, unknown); err != nil {
 				return err
 			}

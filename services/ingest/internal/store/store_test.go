@@ -130,22 +130,3 @@ func TestAnIdentityIsOneLeadWhoeverAsksWhereverAtOnce(t *testing.T) {
 		wg.Wait()
 	})
 }
-
-func TestASlowDiskMakesBatchesOfFewer(t *testing.T) {
-	p := newPace()
-	if p.batches(32) || !p.batches(65) {
-		t.Error("on a quiet disk up to about 64 go one by one")
-	}
-	for range 20 {
-		p.piped(32, 32*1200*time.Microsecond)
-	}
-	if p.batches(8) || !p.batches(32) {
-		t.Error("when an fsync takes a millisecond, 32 go together")
-	}
-	for range 2000 {
-		p.batches(64)
-	}
-	if p.batches(32) {
-		t.Error("a bad minute is forgotten")
-	}
-}

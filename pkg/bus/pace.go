@@ -1,4 +1,4 @@
-package store
+package bus
 
 import (
 	"sync"
@@ -14,20 +14,24 @@ const (
 	batchSyncs  = 6
 	// eachInBatch is what one more message adds to a batch.
 	eachInBatch = 40 * time.Microsecond
+	// maxPipelined is beyond what a pipeline is never sooner.
+	maxPipelined = 64
 )
 
-// pace chooses between single publishes, each with its own fsync, and one
+// Pace chooses between single publishes, each with its own fsync, and one
 // atomic batch. Which one is sooner depends on the disk and on who else uses
-// it, so the price of a single publish is measured all along.
-type pace struct {
+// it, so the price of a single publish is measured all along. Safe for
+// concurrent use.
+type Pace struct {
 	mu     sync.Mutex
 	single time.Duration
 }
 
-func newPace() *pace { return &pace{single: quietSingle} }
+// NewPace begins with the price of a quiet disk.
+func NewPace() *Pace { return &Pace{single: quietSingle} }
 
-// batches reports whether n messages are written sooner as a batch.
-func (p *pace) batches(n int) bool {
+// Batches reports whether n messages are written sooner as one atomic batch.
+func (p *Pace) Batches(n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n > maxPipelined {
@@ -42,9 +46,9 @@ func (p *pace) batches(n int) bool {
 	return true
 }
 
-// piped notes how long a pipeline of n messages took. Few messages measure the
+// Piped notes how long a pipeline of n messages took. Few messages measure the
 // round trip more than the disk.
-func (p *pace) piped(n int, took time.Duration) {
+func (p *Pace) Piped(n int, took time.Duration) {
 	if n < 4 {
 		return
 	}
