@@ -74,7 +74,7 @@ func show(ctx context.Context, out io.Writer, b *box.Box) error {
 func over(drawn int, lines []string) string {
 	var s strings.Builder
 	if drawn > 0 {
-		fmt.Fprintf(&s, "\x1b[%dA", drawn)
+		fmt.Fprintf(&s, "\x1b[%dA\x1b[J", drawn)
 	}
 	for _, line := range lines {
 		s.WriteString("\r\x1b[K" + line + "\n")
@@ -103,7 +103,7 @@ func funnelLines(s funnel.Snapshot) []string {
 			s.Sent, s.Deferred, s.Suppressed, s.Bounced, s.Parked),
 	}
 	if s.Parked > 0 {
-		lines[len(lines)-1] += ": nurture parked list"
+		lines = append(lines, "look at what is parked: nurture parked list")
 	}
 	return lines
 }
