@@ -32,7 +32,7 @@ func newLint() *cobra.Command {
 					return err
 				}
 			}
-			return fmt.Errorf("%w: %d of them, listed above", ErrLint, len(faults))
+			return fmt.Errorf("%w, listed above", ErrLint)
 		},
 	}
 }
