@@ -89,10 +89,11 @@ func post(ctx context.Context, c *http.Client, url string, body []byte) error {
 	return nil
 }
 
-// event is one identify call of a lead never seen, padded to eventSize bytes.
+// event is one page view of a visitor never seen, padded to eventSize bytes: it
+// makes a lead, by the claim of its anonymous id and a record.
 func event(prefix string, w, i int) string {
-	head := fmt.Sprintf(`{"type":"identify","messageId":"%s-%d-%d","userId":"%s-%d-%d","traits":{"email":"%s-%d-%d@acme.example","company":"`,
-		prefix, w, i, prefix, w, i, prefix, w, i)
+	head := fmt.Sprintf(`{"type":"page","messageId":"%s-%d-%d","anonymousId":"%s-%d-%d","properties":{"path":"/pricing","title":"`,
+		prefix, w, i, prefix, w, i)
 	return head + strings.Repeat("x", max(eventSize-len(head)-3, 1)) + `"}}`
 }
 
@@ -108,10 +109,10 @@ func Ingest(ctx context.Context, config string) ([]Line, error) {
 		return nil, err
 	}
 	c := client(64)
-	if _, _, err := closed(64, 640, func(w, i int) error { return post(ctx, c, url+"/v1/identify", []byte(event("warm", w, i))) }); err != nil {
+	if _, _, err := closed(64, 640, func(w, i int) error { return post(ctx, c, url+"/v1/page", []byte(event("warm", w, i))) }); err != nil {
 		return nil, err
 	}
-	rate, took, err := closed(64, singles, func(w, i int) error { return post(ctx, c, url+"/v1/identify", []byte(event("one", w, i))) })
+	rate, took, err := closed(64, singles, func(w, i int) error { return post(ctx, c, url+"/v1/page", []byte(event("one", w, i))) })
 	if err != nil {
 		return nil, err
 	}
