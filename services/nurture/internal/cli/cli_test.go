@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -102,8 +104,45 @@ func TestParkedMessagesAreListedShownDismissedAndRedriven(t *testing.T) {
 	}
 }
 
+func TestEveryFaultOfAConfigurationIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../../../deploy/example")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := call(t.Context(), "lint", dir); err != nil {
+		t.Fatalf("the example has faults: %v\n%s", err, out)
+	}
+	spoil := func(file, from, to string) {
+		path := filepath.Join(dir, file)
+		raw, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(raw, []byte(from)) {
+			t.Fatalf("spoil %s: %v", file, err)
+		}
+		if err := os.WriteFile(path, bytes.ReplaceAll(raw, []byte(from), []byte(to)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil("model.yaml", "lead.employees >= 200", `lead.employes >= 200`)
+	spoil("programs/keep-warm.yaml", "evergreen: true", "evergreen: false")
+	spoil("templates/welcome-hello.html.liquid", "lead.first_name", "lead.frist_name")
+	spoil("routes.yaml", "weight: 2", "weight: two")
+	spoil("sources.yaml", "sha256:f31", "sha:f31")
+	out, err := call(t.Context(), "lint", dir)
+	if err == nil || !strings.Contains(err.Error(), "5 of them") {
+		t.Errorf("lint answered %v", err)
+	}
+	for _, want := range []string{
+		`model.yaml:20:21: unknown field "employes"; did you mean "employees"?`, "the program can never end",
+		`unknown variable "lead.frist_name"`, "routes.yaml:", `found "two"`, "sources.yaml:", "sha256sum",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lint does not say %q:\n%s", want, out)
+		}
+	}
+}
+
 func TestAnErrorOfSeveralLinesBecomesOne(t *testing.T) {
-	got := oneLine(errors.Join(errors.New("first"), errors.New("second"))).Error()
+	got := oneLine(errors.Join(errors.New("first\n  | drawing\n  | ...^"), errors.New("second"))).Error()
 	if got != "first; second" {
 		t.Errorf("got %q", got)
 	}

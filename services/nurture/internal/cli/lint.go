@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +22,16 @@ func newLint() *cobra.Command {
 			if err == nil {
 				return say(cmd, "%s: sources, model, programs, templates and routes are fine\n", args[0])
 			}
-			faults := strings.Split(strings.TrimSpace(err.Error()), "\n")
-			if len(faults) == 1 {
+			said, all := faults(err)
+			if len(all) == 1 {
 				return err
 			}
-			for _, f := range faults {
-				if err := say(cmd, "%s\n", f); err != nil {
+			for _, line := range all {
+				if err := say(cmd, "%s\n", line); err != nil {
 					return err
 				}
 			}
-			return fmt.Errorf("%w, listed above", ErrLint)
+			return fmt.Errorf("%w: %d of them, listed above", ErrLint, len(said))
 		},
 	}
 }

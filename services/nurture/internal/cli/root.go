@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +67,8 @@ func count(n int) string {
 	return fmt.Sprintf("%d arguments", n)
 }
 
-// oneLine makes an error of several lines one: joined errors go side by side.
+// oneLine makes an error of several lines one: joined errors go side by side,
+// drawings under a line are left out.
 func oneLine(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "\n") {
 		return err
@@ -79,7 +81,16 @@ type flat struct{ error }
 func (f *flat) Unwrap() error { return f.error }
 
 func (f *flat) Error() string {
-	return strings.Join(strings.Split(strings.TrimSpace(f.error.Error()), "\n"), "; ")
+	lines, _ := faults(f.error)
+	return strings.Join(lines, "; ")
+}
+
+// faults takes an error of several lines apart: the lines that say something,
+// and all of them with the drawings under them.
+func faults(err error) (said, all []string) {
+	all = strings.Split(strings.TrimSpace(err.Error()), "\n")
+	said = slices.DeleteFunc(slices.Clone(all), func(line string) bool { return strings.HasPrefix(line, " ") })
+	return said, all
 }
 
 var errGroupAlone = errors.New("a command is missing")
