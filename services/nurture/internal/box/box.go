@@ -29,6 +29,9 @@ type Options struct {
 	Config string
 	// NATSURL and RedisURL name engines that run already; empty: embedded ones.
 	NATSURL, RedisURL string
+	// MonitorURL is the monitoring endpoint of that NATS, asked once whether it
+	// fsyncs before it acknowledges. Optional.
+	MonitorURL string
 	// NATSPort is where an embedded NATS listens on loopback; -1 for a free port.
 	NATSPort int
 	// Doors are the addresses to listen on: Doors() or AnyDoors().

@@ -20,7 +20,9 @@ func (b *Box) openEngines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.Bus, err = bus.Connect(ctx, bus.Options{URL: b.natsURL, Name: "nurture", Log: b.opts.Log, Server: srv})
+	b.Bus, err = bus.Connect(ctx, bus.Options{
+		URL: b.natsURL, Name: "nurture", Log: b.opts.Log, Server: srv, MonitorURL: b.opts.MonitorURL,
+	})
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ func (f *runFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&f.box.Data, "data", "data", "directory that keeps the log, the keys and the CRM's journal")
 	flags.StringVar(&f.box.Config, "config", "deploy/example", "directory with sources, model, programs and routes")
 	flags.StringVar(&f.box.NATSURL, "nats", os.Getenv("NATS_URL"), "use this NATS server instead of an embedded one (NATS_URL)")
+	flags.StringVar(&f.box.MonitorURL, "nats-monitor", os.Getenv("NATS_MONITOR_URL"), "monitoring address of that server, asked whether it is durable (NATS_MONITOR_URL)")
 	flags.StringVar(&f.box.RedisURL, "redis", os.Getenv("REDIS_URL"), "use this Redis instead of an embedded stand-in (REDIS_URL)")
 	flags.IntVar(&f.box.NATSPort, "nats-port", 4222, "port of the embedded NATS on loopback")
 	flags.Float64Var(&f.box.TimeScale, "time-scale", 1, "multiplies every wait of the programs")

@@ -92,9 +92,9 @@ func TestAMailIsShownAsTheLeadWouldSeeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := mails[0]
-	got := []any{m.To, m.Subject, m.MessageID, m.Unsubscribe, m.OneClick, m.Text, m.Links, m.Images}
+	got := []any{m.To, m.From, m.Subject, m.MessageID, m.Unsubscribe, m.OneClick, m.Text, m.Links, m.Images}
 	want := []any{
-		"ann@acme.example", "Grüße", "t1@nurture.example", "", true, "Hello Ann",
+		"ann@acme.example", "Nurture", "Grüße", "t1@nurture.example", "", true, "Hello Ann",
 		[]string{"http://go.example/c/1"},
 		[]string{"http://go.example/o.gif"},
 	}

@@ -4,6 +4,7 @@ package inbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ type Mail struct {
 	// ID counts arrivals from 1.
 	ID uint64
 	// To is the envelope's recipient.
-	To         string
+	To string
+	// From is the sender's name, or its address when it has none.
 	From       string
 	Subject    string
 	MessageID  string
@@ -96,9 +98,19 @@ func (m *Mail) readHeader(h *mail.Header) {
 	}
 	m.Subject, _ = h.Subject()
 	m.MessageID, _ = h.MessageID()
-	m.From, _ = h.Text("From")
+	m.From = sender(h)
 	m.Unsubscribe = unsubscribeAddress(h.Get("List-Unsubscribe"))
 	m.OneClick = strings.EqualFold(strings.TrimSpace(h.Get("List-Unsubscribe-Post")), "List-Unsubscribe=One-Click")
+}
+
+// sender is the name a mailbox shows, else the address, else the header as it is.
+func sender(h *mail.Header) string {
+	list, err := h.AddressList("From")
+	if err != nil || len(list) == 0 {
+		text, _ := h.Text("From")
+		return text
+	}
+	return cmp.Or(list[0].Name, list[0].Address)
 }
 
 func (m *Mail) readPart(part *mail.Part) error {
