@@ -103,8 +103,8 @@ func listen(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// background runs a service until the rig is closed or stop is called.
-func (r *rig) background(ctx context.Context, name string, run func(context.Context) error) (stop func()) {
+// background runs a service until the rig is closed.
+func (r *rig) background(ctx context.Context, name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -113,12 +113,10 @@ func (r *rig) background(ctx context.Context, name string, run func(context.Cont
 			r.log.Error("service ended", "service", name, "error", err)
 		}
 	}()
-	stop = func() {
+	r.onClose(func() {
 		cancel()
 		<-done
-	}
-	r.onClose(stop)
-	return stop
+	})
 }
 
 // until polls a condition for up to two minutes.
