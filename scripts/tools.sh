@@ -6,6 +6,7 @@
 #   scripts/tools.sh            all of them
 #   scripts/tools.sh proto      buf and the code generators only
 #   scripts/tools.sh lint       golangci-lint only
+#   scripts/tools.sh redis      a redis-server to test against, by apt as root
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="$PWD/bin"
@@ -81,12 +82,30 @@ install_lint() {
   go_tool "$golangci_lint"
 }
 
+# install_redis makes sure that there is a real redis-server: the suites that
+# need one fail without it, since a suite that skips proves nothing.
+install_redis() {
+  if command -v redis-server >/dev/null; then
+    return
+  fi
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "tools: there is no redis-server: install it (Debian: sudo apt-get install redis-server; macOS: brew install redis)" >&2
+    exit 1
+  fi
+  echo "tools: installing redis-server"
+  apt-get update -qq
+  # RUNLEVEL=1 keeps it a mere binary: no service is started.
+  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install -y -qq --no-install-recommends redis-server >/dev/null
+}
+
 case "${1:-all}" in
   all) install_proto && install_lint ;;
   proto) install_proto ;;
   lint) install_lint ;;
+  redis) install_redis ;;
   *)
-    echo "tools: unknown set \"$1\": want all, proto or lint" >&2
+    echo "tools: unknown set \"$1\": want all, proto, lint or redis" >&2
     exit 2
     ;;
 esac

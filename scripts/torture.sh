@@ -14,5 +14,6 @@ case "$length" in
     exit 2
     ;;
 esac
+scripts/tools.sh redis
 go build -o bin/torture ./services/nurture/cmd/torture
 exec bin/torture --length "$length" "$@"
