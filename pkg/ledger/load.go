@@ -2,11 +2,8 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -76,27 +73,20 @@ func (l *Ledger[S]) readSome(ctx context.Context, leads []string, entries map[st
 		entries[lead] = l.newEntry(0, nil)
 		entries[lead].sure = true
 	}
-	msgs, err := jetstreamext.GetLastMsgsFor(ctx, l.d.Bus.JS, l.o.Stream, subjects)
+	msgs, err := l.d.Bus.LastMsgs(ctx, l.o.Stream, subjects)
 	if err != nil {
-		return fmt.Errorf("read states of %s: %w", l.o.Stream, bus.Classify(err))
+		return fmt.Errorf("read states: %w", err)
 	}
-	for raw, err := range msgs {
-		if errors.Is(err, jetstreamext.ErrNoMessages) || errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read states of %s: %w", l.o.Stream, bus.Classify(err))
+	for i, lead := range leads {
+		raw := msgs[subjects[i]]
+		if raw == nil {
+			continue
 		}
 		rec, err := decodeRecord(raw.Data)
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", l.o.Stream, raw.Sequence, err)
 		}
-		lead, _, _, _ := bus.Split(raw.Subject)
-		e := entries[lead]
-		if e == nil {
-			return fmt.Errorf("read %s/%d: subject %s was not asked for", l.o.Stream, raw.Sequence, raw.Subject)
-		}
-		e.seq, e.rec = raw.Sequence, rec
+		entries[lead].seq, entries[lead].rec = raw.Sequence, rec
 	}
 	return nil
 }

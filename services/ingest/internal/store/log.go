@@ -55,24 +55,18 @@ func (l claimLog) readPart(ctx context.Context, keys []identity.Key, into map[id
 		subjects[i] = Subject(k)
 		bySubject[subjects[i]] = k
 	}
-	msgs, err := jetstreamext.GetLastMsgsFor(ctx, l.bus.JS, bus.Leads, subjects)
+	msgs, err := l.bus.LastMsgs(ctx, bus.Leads, subjects)
 	if err != nil {
-		return fmt.Errorf("read identities: %w", bus.Classify(err))
+		return fmt.Errorf("read identities: %w", err)
 	}
-	for msg, err := range msgs {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read identities: %w", bus.Classify(err))
-		}
+	for subject, msg := range msgs {
 		claim := &ingestv1.Claim{}
 		if err := proto.Unmarshal(msg.Data, claim); err != nil {
 			return fmt.Errorf("decode identity %d: %w", msg.Sequence, err)
 		}
-		into[bySubject[msg.Subject]] = identity.Entry{Lead: strings.Clone(claim.GetLeadId()), Seq: msg.Sequence}
+		into[bySubject[subject]] = identity.Entry{Lead: strings.Clone(claim.GetLeadId()), Seq: msg.Sequence}
 	}
-	return ctx.Err()
+	return nil
 }
 
 // write is one claim to be written on top of the claim seq; 0: on none.
