@@ -20,6 +20,11 @@ const (
 	pinnedTTL = 3 * time.Second
 	// pullExpiry renews the pull, and with it the pin, well within pinnedTTL.
 	pullExpiry = time.Second
+	// ackWait is after how long a delivery without an acknowledgement is made
+	// again. A new reader learns of the pin by its first delivery: when the old one
+	// died with the last messages in its hands and nothing new comes, this is how
+	// long they wait. The reader that has them drops a repeat.
+	ackWait = 8 * time.Second
 	// maxPending is how many messages of one feed may wait for an acknowledgement.
 	maxPending = 20000
 	// pinGroup is the only priority group of a lane's consumer.
@@ -49,6 +54,7 @@ type feed struct {
 	created uint64
 	filters []string
 	now     func() time.Time
+	metrics *metrics
 	// epoch counts resets; a lane forgets what is pending from earlier ones.
 	epoch atomic.Uint64
 
@@ -83,7 +89,7 @@ func (f *feed) open(ctx context.Context) (jetstream.Consumer, error) {
 		FilterSubjects: f.filters,
 		DeliverPolicy:  jetstream.DeliverAllPolicy,
 		AckPolicy:      jetstream.AckAllPolicy,
-		AckWait:        time.Minute,
+		AckWait:        ackWait,
 		MaxDeliver:     -1,
 		MaxAckPending:  maxPending,
 		PriorityPolicy: jetstream.PriorityPolicyPinned,
@@ -173,6 +179,7 @@ func (f *feed) take(ctx context.Context, msg jetstream.Msg, park func(message, e
 	if !f.inOrder(ctx, msg.Headers().Get(pinHeader), meta) {
 		return nil, nil
 	}
+	f.metrics.waits(ctx, f.name, meta.NumPending)
 	s := &slot{feed: f, epoch: f.epoch.Load(), msg: msg}
 	m := fromDelivery(msg, meta, f.created)
 	it, err := newItem(m)
