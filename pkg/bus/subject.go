@@ -18,6 +18,11 @@ const (
 	Advisory = "ADVISORY"
 )
 
+// HeaderBorn marks the first record of a lead in a stream. Who reads it has most
+// likely no state of that lead yet and need not look for one: if there is one,
+// the compare-and-set says so.
+const HeaderBorn = "Nurture-Born"
+
 // Buckets is the number of parts the leads are spread over, fixed for ever: it
 // is part of every subject.
 const Buckets = 64

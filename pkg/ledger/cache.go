@@ -74,13 +74,17 @@ type cache struct {
 	mu     sync.Mutex
 	broken time.Time           // leave Redis alone until then
 	dirty  map[string]struct{} // leads whose entry may be old
-	// foreign: the entries of an earlier process have not been removed yet.
-	foreign  bool
-	adopting bool // an attempt to remove them is under way
+	// foreign: any entry may be old, and all have to be removed first.
+	foreign bool
+	// queue has what is to be written, writing what is on its way; wake tells
+	// the writer.
+	queue, writing map[string]stored
+	wake           chan struct{}
 }
 
 func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m *metrics) *cache {
-	return &cache{rdb: rdb, script: redis.NewScript(setIfNewer), stream: stream, now: now, metrics: m, dirty: map[string]struct{}{}}
+	return &cache{rdb: rdb, script: redis.NewScript(setIfNewer), stream: stream, now: now, metrics: m,
+		dirty: map[string]struct{}{}, queue: map[string]stored{}, wake: make(chan struct{}, 1)}
 }
 
 // get reads what is cached of the leads; a lead that is not in the answer has
@@ -126,29 +130,11 @@ type stored struct {
 	raw  []byte
 }
 
-// put caches committed records. What cannot be written is remembered and
-// removed before Redis is trusted again.
-func (c *cache) put(ctx context.Context, recs []stored) {
-	if c.rdb == nil || len(recs) == 0 {
-		return
-	}
-	if !c.usable() { //nolint:contextcheck // cleaning serves all, not this caller
-		c.mark(recs)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
-	defer cancel()
-	if err := c.write(ctx, recs); err != nil {
-		c.fail(ctx, "set")
-		c.mark(recs)
-	}
-}
-
 func (c *cache) write(ctx context.Context, recs []stored) error {
 	for _, load := range []bool{false, true} {
 		pipe := c.rdb.Pipeline()
 		if load {
-			c.script.Load(ctx, pipe)
+			pipe.ScriptLoad(ctx, setIfNewer) // Script.Load would forget its hash: a pipeline has no answer yet
 		}
 		for _, r := range recs {
 			c.script.EvalSha(ctx, pipe, []string{CacheKey(c.stream, r.lead)},
@@ -174,7 +160,6 @@ func (c *cache) usable() bool {
 		return false
 	}
 	if c.foreign {
-		c.adoptAgain()
 		return false
 	}
 	if len(c.dirty) > 0 {
@@ -195,16 +180,13 @@ func (c *cache) clean() bool {
 	return true
 }
 
-// forget deletes the dirty entries, or all when there were too many to remember.
+// forget deletes the dirty entries.
 func (c *cache) forget(ctx context.Context) error {
-	if len(c.dirty) >= cacheDirty {
-		return c.wipe(ctx)
-	}
-	pipe := c.rdb.Pipeline()
+	keys := make([]string, 0, len(c.dirty))
 	for lead := range c.dirty {
-		pipe.Del(ctx, CacheKey(c.stream, lead))
+		keys = append(keys, CacheKey(c.stream, lead))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := c.unlink(ctx, keys); err != nil {
 		return fmt.Errorf("forget old entries: %w", err)
 	}
 	return nil
@@ -214,16 +196,18 @@ func (c *cache) isDirty(lead string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, dirty := c.dirty[lead]
-	return dirty
+	_, queued := c.queue[lead]
+	_, writing := c.writing[lead]
+	return dirty || queued || writing
 }
 
-func (c *cache) mark(recs []stored) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, r := range recs {
-		if len(c.dirty) < cacheDirty {
-			c.dirty[r.lead] = struct{}{}
-		}
+// markLocked remembers that an entry is old; when there are too many, that all
+// may be. Lock held.
+func (c *cache) markLocked(lead string) {
+	c.dirty[lead] = struct{}{}
+	if len(c.dirty) > cacheDirty {
+		clear(c.dirty)
+		c.foreign = true
 	}
 }
 
@@ -232,71 +216,4 @@ func (c *cache) fail(ctx context.Context, op string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.broken = c.now().Add(cacheBreak)
-}
-
-// adoptTimeout bounds one attempt to remove the entries of an earlier process.
-const adoptTimeout = time.Minute
-
-// distrust keeps the cache from being used until adopt has succeeded.
-func (c *cache) distrust() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.foreign, c.adopting = c.rdb != nil, c.rdb != nil
-}
-
-// adopt empties the cache for a process that begins. What an earlier one
-// committed and could not cache any more, because Redis was away or it died in
-// between, only that one knew; after a restore, sequences mean something else.
-// What is committed meanwhile is dirty and removed before the first use.
-func (c *cache) adopt(ctx context.Context) error {
-	if c.rdb == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
-	defer cancel()
-	err := c.wipe(ctx)
-	if err != nil {
-		c.fail(ctx, "wipe")
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.adopting, c.foreign = false, err != nil
-	return err
-}
-
-// adoptAgain tries again beside the lanes: the log answers meanwhile. Lock held.
-func (c *cache) adoptAgain() {
-	if !c.adopting {
-		c.adopting = true
-		go func() { _ = c.adopt(context.Background()) }() // its failure is counted
-	}
-}
-
-// wipe removes every entry of the stream.
-func (c *cache) wipe(ctx context.Context) error {
-	for cursor := uint64(0); ; {
-		keys, next, err := c.rdb.Scan(ctx, cursor, bus.Prefix(c.stream)+":{*", 1000).Result()
-		if err != nil {
-			return fmt.Errorf("scan cache of %s: %w", c.stream, err)
-		}
-		if err := c.unlink(ctx, keys); err != nil {
-			return fmt.Errorf("empty cache of %s: %w", c.stream, err)
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-	}
-}
-
-// unlink removes keys one by one, in one go: in a cluster they lie apart.
-func (c *cache) unlink(ctx context.Context, keys []string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	pipe := c.rdb.Pipeline()
-	for _, key := range keys {
-		pipe.Unlink(ctx, key)
-	}
-	_, err := pipe.Exec(ctx)
-	return err
 }

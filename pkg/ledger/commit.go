@@ -40,6 +40,9 @@ func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
 func (l *Ledger[S]) message(w *work[S]) *nats.Msg {
 	msg := &nats.Msg{Subject: bus.Subject(l.o.Stream, w.lead, bus.KindState), Data: w.raw, Header: nats.Header{}}
 	inject(w, msg)
+	if w.rec.GetVersion() == 1 {
+		msg.Header[bus.HeaderBorn] = []string{"1"}
+	}
 	return bus.ExpectLast(msg, w.ent.seq)
 }
 

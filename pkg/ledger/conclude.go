@@ -20,9 +20,10 @@ func (ln *lane[S]) conclude(ctx context.Context, w *work[S]) {
 	}
 	ln.cache.put(w.lead, w.ent)
 	var wait []*item
+	now := ln.l.d.Now()
 	for i, it := range w.items {
 		r := w.rulings[i]
-		ln.l.metrics.ruled(ctx, it, r)
+		ln.l.metrics.ruled(ctx, it, r, now)
 		switch {
 		case it.cmd != nil:
 			it.cmd.done <- ln.answer(w, r)

@@ -73,6 +73,9 @@ type Command struct {
 	Kind string
 	// Data is the encoded request.
 	Data []byte
+	// Newborn says that the lead most likely has no record yet, which spares a
+	// look for one. A wrong guess costs a second try, nothing else.
+	Newborn bool
 }
 
 // Entry is a lead's state as it is stored, and where.

@@ -37,7 +37,14 @@ type position struct {
 type command struct {
 	ctx    context.Context //nolint:containedctx // it belongs to the caller that waits, not to the lane
 	idHash uint64
-	done   chan reply
+	// newborn: the caller believes that the lead has no record yet.
+	newborn bool
+	done    chan reply
+}
+
+// newborn reports whether the item is most likely the first of its lead here.
+func (it *item) newborn() bool {
+	return it.cmd != nil && it.cmd.newborn || it.header.Get(bus.HeaderBorn) != ""
 }
 
 // reply is an encoded Result: the lane does not know S's callers.

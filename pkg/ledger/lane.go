@@ -230,7 +230,7 @@ func (ln *lane[S]) launch(f *flight[S]) {
 				w.err = ln.l.fold(w)
 			}
 		}
-		ln.l.cache.put(f.ctx, cacheable(f.works))
+		ln.l.cache.put(cacheable(f.works))
 		ln.l.arm(f.ctx, f.works)
 	}()
 }
@@ -283,7 +283,11 @@ func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S
 	}
 	again = ln.confirm(ctx, confirm)
 	ln.armCommands(ctx, write)
+	began := ln.l.d.Now()
 	ln.l.commit(ctx, write)
+	if len(write) > 0 {
+		ln.l.metrics.commit.Record(ctx, ln.l.d.Now().Sub(began).Seconds(), ln.l.metrics.service)
+	}
 	for _, w := range write {
 		switch {
 		case errors.Is(w.err, bus.ErrConflict), errors.Is(w.err, errUnwritten):

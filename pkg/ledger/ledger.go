@@ -120,11 +120,12 @@ func (l *Ledger[S]) run(ctx context.Context) error {
 	var lanes, feeds errgroup.Group
 	l.cache.distrust()
 	feeds.Go(func() error {
-		if err := l.cache.adopt(run); err != nil && run.Err() == nil {
+		l.cache.keep(run, func(err error) {
 			l.d.Log.Warn("redis is not usable, states are read from the log", "service", l.o.Service, "error", err)
-		}
+		})
 		return nil
 	})
+	feeds.Go(func() error { l.cache.writeOut(run); return nil })
 	for _, ln := range l.lanes {
 		opened, err := l.openFeeds(run, ln)
 		if err != nil {
@@ -173,7 +174,7 @@ func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, err
 			return nil, fmt.Errorf("open stream %s: %w", src.Stream, bus.Classify(err))
 		}
 		for _, bucket := range l.bucketsOf(ln.n) {
-			f := &feed{log: l.d.Log, stream: stream, name: src.Stream, service: l.o.Service, created: created, now: l.d.Now}
+			f := &feed{log: l.d.Log, stream: stream, name: src.Stream, service: l.o.Service, created: created, now: l.d.Now, metrics: l.metrics}
 			f.serve(bucket, src.Kinds)
 			cons, err := f.open(ctx)
 			if err != nil {

@@ -23,6 +23,10 @@ func (ln *lane[S]) load(ctx context.Context, works []*work[S]) error {
 			e.sure = false
 			continue
 		}
+		if w.items[0].newborn() {
+			w.ent = ln.l.newEntry(0, nil)
+			continue
+		}
 		missing = append(missing, w.lead)
 	}
 	if len(missing) == 0 {

@@ -131,6 +131,7 @@ func (s *Service) order(ctx context.Context, sub *person.Submission, ans identit
 	if err != nil {
 		return ledger.Order{}, &person.Outcome{Err: err}
 	}
+	cmd.Newborn = ans.New
 	return ledger.Order{Lead: ans.Lead, Command: cmd}, nil
 }
 

@@ -3,9 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -66,9 +64,6 @@ func scoreAll(ctx context.Context, config string) (rate float64, size int, err e
 	}
 	cfg := scoring.DefaultConfig()
 	cfg.Model = filepath.Join(config, "model.yaml")
-	if v := os.Getenv("LANES"); v != "" {
-		cfg.Lanes, _ = strconv.Atoi(v)
-	}
 	deps := scoring.Deps{Redis: r.redis, Log: r.log}
 	if deps.Bus, err = r.connect(ctx, "scoring"); err != nil {
 		return 0, 0, err
@@ -135,6 +130,9 @@ func (r *rig) preload(ctx context.Context) error {
 			}
 			lead := fmt.Sprintf("lead%06d", n%scoredLeads)
 			msgs[i] = &nats.Msg{Subject: bus.Subject(bus.Leads, lead, bus.KindState), Data: raw, Header: nats.Header{}}
+			if n < scoredLeads {
+				msgs[i].Header[bus.HeaderBorn] = []string{"1"}
+			}
 		}
 		if _, err := jetstreamext.PublishMsgBatch(ctx, r.bus.JS, msgs); err != nil {
 			return fmt.Errorf("preload leads: %w", err)
