@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -65,20 +66,34 @@ func (p *Person) Email() string { return p.Key + "@" + Domain }
 type Blow struct {
 	At     time.Duration
 	Target string
-	// Way is kill, flush or freeze; mid is the kill at the worst moment: between
-	// the arrival of a mail or a webhook and its answer.
-	Way string
+	Way    string
 	// Down is how long it lasts.
 	Down time.Duration
 }
 
 // Ways of a blow.
 const (
-	Kill   = "kill"
-	Mid    = "mid"
+	// Kill is SIGKILL; Mid is the same between the arrival of a mail or a webhook
+	// and its answer; Dark is the same while Redis is down.
+	Kill = "kill"
+	Mid  = "mid"
+	Dark = "dark"
+	// Flush empties Redis; Freeze stops a process and lets it go on.
 	Flush  = "flush"
 	Freeze = "freeze"
 )
+
+// Instances are the processes of a run. Where there are two, either may be the
+// one that works, and the other takes over.
+func Instances() []string {
+	return []string{"ingest-1", "scoring-1", "scoring-2", "campaign-1", "campaign-2", "handoff-1"}
+}
+
+// ServiceOf is the service of an instance; of an engine its own name.
+func ServiceOf(instance string) string {
+	service, _, _ := strings.Cut(instance, "-")
+	return service
+}
 
 // Profile is how long and how hard a run is.
 type Profile struct {
@@ -94,12 +109,12 @@ type Profile struct {
 
 // Short is what CI runs; Long is for a machine of one's own.
 func Short() Profile {
-	return Profile{Name: "short", People: 220, Load: 55 * time.Second, Rounds: 1, Calm: 80 * time.Second}
+	return Profile{Name: "short", People: 500, Load: 55 * time.Second, Rounds: 1, Calm: 80 * time.Second}
 }
 
 // Long runs about ten times as long.
 func Long() Profile {
-	return Profile{Name: "long", People: 2400, Load: 10 * time.Minute, Rounds: 8, Calm: 3 * time.Minute}
+	return Profile{Name: "long", People: 5000, Load: 10 * time.Minute, Rounds: 8, Calm: 3 * time.Minute}
 }
 
 // Plan is what a seed does.
@@ -204,21 +219,17 @@ func (d *draft) step(kind Kind, activity string) *Step {
 // way that is open to it.
 func deck() []Blow {
 	var all []Blow
-	add := func(n int, target, way string) {
-		for range n {
-			all = append(all, Blow{Target: target, Way: way})
+	add := func(way string, targets ...string) {
+		for _, t := range targets {
+			all = append(all, Blow{Target: t, Way: way})
 		}
 	}
-	add(4, "ingest", Kill)
-	add(4, "scoring", Kill)
-	add(3, "campaign", Kill)
-	add(3, "campaign", Mid)
-	add(3, "handoff", Kill)
-	add(2, "handoff", Mid)
-	add(3, "nats", Kill)
-	add(2, "redis", Kill)
-	add(2, "redis", Flush)
-	add(1, "redis", Freeze)
+	add(Kill, "ingest-1", "ingest-1", "ingest-1", "scoring-1", "scoring-2", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
+	add(Kill, "nats", "nats", "nats", "redis")
+	add(Mid, "campaign-1", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
+	add(Dark, "ingest-1", "scoring-1", "campaign-1", "handoff-1")
+	add(Flush, "redis", "redis")
+	add(Freeze, "redis", "scoring-1", "campaign-2")
 	return all
 }
 

@@ -41,29 +41,44 @@ func Write(dir string) error {
 	})
 }
 
+// Instance is one process of a service.
+type Instance struct {
+	// Name is the service's and a number, like "campaign-2".
+	Name, Service string
+	// HTTP and GRPC are host:port.
+	HTTP, GRPC string
+}
+
 // Place is where everything of a run is.
 type Place struct {
 	// Dir is the directory of the run: configuration, data and logs.
 	Dir string
-	// NATS and Redis are host:port, so are the others.
-	NATS, Redis, SMTP          string
-	IngestHTTP, IngestGRPC     string
-	ScoringHTTP, ScoringGRPC   string
-	CampaignHTTP, CampaignGRPC string
-	HandoffHTTP, HandoffGRPC   string
+	// NATS, Redis and SMTP are host:port.
+	NATS, Redis, SMTP string
+	Instances         []Instance
 	// Webhook is the CRM's URL, Secret signs what is sent there.
 	Webhook, Secret string
 	// Key hashes identities and signs links, in hex.
 	Key string
 }
 
-// File is where the settings of a service are.
-func (p Place) File(service string) string { return filepath.Join(p.Dir, "config", service+".yaml") }
+// First is the first instance of a service: the one that others ask.
+func (p Place) First(service string) Instance {
+	for _, i := range p.Instances {
+		if i.Service == service {
+			return i
+		}
+	}
+	return Instance{}
+}
+
+// File is where the settings of an instance are.
+func (p Place) File(instance string) string { return filepath.Join(p.Dir, "config", instance+".yaml") }
 
 // ConfigDir is where sources, model, programs and routes are.
 func (p Place) ConfigDir() string { return filepath.Join(p.Dir, "config", "nurture") }
 
-// WriteSettings writes the settings of all services.
+// WriteSettings writes the settings of all instances.
 func (p Place) WriteSettings() error {
 	if err := os.MkdirAll(p.ConfigDir(), 0o700); err != nil {
 		return fmt.Errorf("make configuration directory: %w", err)
@@ -71,34 +86,33 @@ func (p Place) WriteSettings() error {
 	if err := Write(p.ConfigDir()); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	for service, text := range p.settings() {
-		if err := os.WriteFile(p.File(service), []byte(text), 0o600); err != nil {
-			return fmt.Errorf("write settings of %s: %w", service, err)
+	for _, i := range p.Instances {
+		text := fmt.Sprintf("nats_url: nats://%s\nredis_url: %s\nhttp_addr: %s\ngrpc_addr: %s\nlog_level: warn\n", p.NATS, p.Redis, i.HTTP, i.GRPC)
+		if err := os.WriteFile(p.File(i.Name), []byte(text+p.settings(i)), 0o600); err != nil {
+			return fmt.Errorf("write settings of %s: %w", i.Name, err)
 		}
 	}
 	return nil
 }
 
-func (p Place) settings() map[string]string {
-	dir := p.ConfigDir()
-	common := func(http, grpc string) string {
-		return fmt.Sprintf("nats_url: nats://%s\nredis_url: %s\nhttp_addr: %s\ngrpc_addr: %s\nlog_level: warn\n", p.NATS, p.Redis, http, grpc)
-	}
-	return map[string]string{
-		"ingest": common(p.IngestHTTP, p.IngestGRPC) +
-			fmt.Sprintf("ingest:\n  sources: %s/sources.yaml\n  identity_key: %q\n", dir, p.Key),
-		"scoring": common(p.ScoringHTTP, p.ScoringGRPC) +
-			fmt.Sprintf("scoring:\n  model: %s/model.yaml\n", dir),
-		"campaign": common(p.CampaignHTTP, p.CampaignGRPC) +
-			fmt.Sprintf("ingest_addr: %s\nscoring_addr: %s\n", p.IngestGRPC, p.ScoringGRPC) +
+// settings are those of the instance's service.
+func (p Place) settings(i Instance) string {
+	dir, ingest, scoring := p.ConfigDir(), p.First("ingest").GRPC, p.First("scoring").GRPC
+	switch i.Service {
+	case "ingest":
+		return fmt.Sprintf("ingest:\n  sources: %s/sources.yaml\n  identity_key: %q\n", dir, p.Key)
+	case "scoring":
+		return fmt.Sprintf("scoring:\n  model: %s/model.yaml\n", dir)
+	case "campaign":
+		return fmt.Sprintf("ingest_addr: %s\nscoring_addr: %s\n", ingest, scoring) +
 			fmt.Sprintf("campaign:\n  programs: %[1]s/programs\n  templates: %[1]s/templates\n", dir) +
-			fmt.Sprintf("  public_url: http://%s\n  link_keys: [%q]\n", p.CampaignHTTP, p.Key) +
+			fmt.Sprintf("  public_url: http://%s\n  link_keys: [%q]\n", i.HTTP, p.Key) +
 			"  links: {site: \"https://www.torture.example\"}\n" +
-			fmt.Sprintf("  smtp: {addr: %q, tls: none, connections: 4, timeout: 5s}\n", p.SMTP) +
-			"  sender: {batch: 16, workers: 2, attempt_timeout: 3s, retry_min: 1s, retry_max: 3s}\n",
-		"handoff": common(p.HandoffHTTP, p.HandoffGRPC) +
-			fmt.Sprintf("ingest_grpc: %s\nscoring_grpc: %s\ncampaign_grpc: %s\n", p.IngestGRPC, p.ScoringGRPC, p.CampaignGRPC) +
+			fmt.Sprintf("  smtp: {addr: %q, tls: none, hello: %s, connections: 4, timeout: 5s}\n", p.SMTP, i.Name) +
+			"  sender: {batch: 16, workers: 2, attempt_timeout: 3s, retry_min: 1s, retry_max: 3s}\n"
+	default:
+		return fmt.Sprintf("ingest_addr: %s\nscoring_addr: %s\ncampaign_addr: %s\n", ingest, scoring, p.First("campaign").GRPC) +
 			fmt.Sprintf("handoff:\n  routes: %s/routes.yaml\n  deliveries: 8\n", dir) +
-			fmt.Sprintf("  webhook: {url: %q, secrets: [%q], allow: [\"127.0.0.0/8\"], timeout: 2s}\n", p.Webhook, p.Secret),
+			fmt.Sprintf("  webhook: {url: %q, secrets: [%q], allow: [\"127.0.0.0/8\"], timeout: 2s}\n", p.Webhook, p.Secret)
 	}
 }

@@ -97,16 +97,25 @@ func open(facts []torture.Fact) []string {
 func (r *run) ask(ctx context.Context, facts []torture.Fact) ([]torture.Fact, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s := witness.Services{Ingest: r.place.IngestGRPC, Scoring: r.place.ScoringGRPC, Campaign: r.place.CampaignGRPC, Handoff: r.place.HandoffGRPC}
-	warm, err := s.Ask(ctx, facts, "with the cache as it was left")
-	if err != nil {
-		return nil, err
+	var warm, cold []torture.Fact
+	for _, i := range r.place.Instances {
+		said, err := witness.Ask(ctx, witness.Service{Name: i.Service, GRPC: i.GRPC}, facts, i.Name+", with the cache as it was left")
+		if err != nil {
+			return nil, err
+		}
+		warm = append(warm, said...)
 	}
 	if err := r.flush(ctx); err != nil {
 		return nil, err
 	}
-	cold, err := s.Ask(ctx, facts, "with an empty cache")
-	return append(append(facts, warm...), cold...), err
+	for _, i := range r.place.Instances {
+		said, err := witness.Ask(ctx, witness.Service{Name: i.Service, GRPC: i.GRPC}, facts, i.Name+", with an empty cache")
+		if err != nil {
+			return nil, err
+		}
+		cold = append(cold, said...)
+	}
+	return append(append(facts, warm...), cold...), nil
 }
 
 // verify rebuilds every state from the log.

@@ -41,9 +41,6 @@ type Options struct {
 	Now  func() time.Time
 }
 
-// services in the order of starting.
-func services() []string { return []string{"ingest", "scoring", "campaign", "handoff"} }
-
 // run is one run under way.
 type run struct {
 	Options
@@ -53,6 +50,7 @@ type run struct {
 	bus     *bus.Bus
 	load    *load.Load
 	ambush  *ambush
+	turns   map[string]*sync.Mutex
 	mailDoor,
 	crmDoor net.Listener
 	// world counts the sinks that still serve.
@@ -117,13 +115,16 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.fleet = fleet.New(filepath.Join(r.Dir, "logs"), r.Now)
-	r.ambush = newAmbush()
+	r.ambush, r.turns = newAmbush(), map[string]*sync.Mutex{}
+	for _, name := range append(torture.Instances(), "nats", "redis") {
+		r.turns[name] = &sync.Mutex{}
+	}
 	return nil
 }
 
 // openDoors listens for the world outside and finds ports for everybody else.
 func (r *run) openDoors(ctx context.Context) (err error) {
-	ports, err := fleet.Ports(ctx, 10)
+	ports, err := fleet.Ports(ctx, 2+2*len(torture.Instances()))
 	if err != nil {
 		return err
 	}
@@ -141,9 +142,12 @@ func (r *run) openDoors(ctx context.Context) (err error) {
 	}
 	r.place = config.Place{
 		Dir: r.Dir, NATS: at(0), Redis: at(1), SMTP: r.mailDoor.Addr().String(),
-		IngestHTTP: at(2), IngestGRPC: at(3), ScoringHTTP: at(4), ScoringGRPC: at(5),
-		CampaignHTTP: at(6), CampaignGRPC: at(7), HandoffHTTP: at(8), HandoffGRPC: at(9),
 		Webhook: "http://" + r.crmDoor.Addr().String() + sink.WebhookPath, Secret: keys.webhook, Key: keys.common,
+	}
+	for i, name := range torture.Instances() {
+		r.place.Instances = append(r.place.Instances, config.Instance{
+			Name: name, Service: torture.ServiceOf(name), HTTP: at(2 + 2*i), GRPC: at(3 + 2*i),
+		})
 	}
 	return nil
 }
@@ -155,11 +159,11 @@ func (r *run) openWorld(ctx, world context.Context) error {
 		roles[p.Key] = p.Role
 	}
 	mails := sink.NewMailServer(sink.MailOptions{
-		Journal: r.journal, Now: r.Now, Seed: r.Plan.Seed, Before: func() { r.ambush.meet("campaign") },
+		Journal: r.journal, Now: r.Now, Seed: r.Plan.Seed, Before: r.ambush.meet,
 		Arrived: func(m sink.Mail) { r.load.Read(ctx, m, roles[m.Who]) },
 	})
 	crm, err := sink.NewCRM(sink.CRMOptions{
-		Journal: r.journal, Seed: r.Plan.Seed, Secret: r.place.Secret, Before: func() { r.ambush.meet("handoff") },
+		Journal: r.journal, Seed: r.Plan.Seed, Secret: r.place.Secret, Before: func() { r.ambush.meet(r.place.First("handoff").Name) },
 		Arrived: func(h sink.Hook) { r.load.Sell(ctx, h) },
 	})
 	if err != nil {
@@ -189,8 +193,8 @@ func (r *run) start(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, name := range services() {
-		if err := r.fleet.Start(ctx, r.service(name)); err != nil {
+	for _, i := range r.place.Instances {
+		if err := r.fleet.Start(ctx, r.service(i)); err != nil {
 			return err
 		}
 	}
@@ -202,7 +206,7 @@ func (r *run) start(ctx context.Context) error {
 		return err
 	}
 	r.load = load.New(load.Options{
-		Journal: r.journal, Ingest: "http://" + r.place.IngestHTTP, Handoff: "http://" + r.place.HandoffHTTP,
+		Journal: r.journal, Ingest: "http://" + r.place.First("ingest").HTTP, Handoff: "http://" + r.place.First("handoff").HTTP,
 		Source: config.Source, Key: config.WriteKey, JS: r.bus.JS, Seed: r.Plan.Seed, Now: r.Now, Fail: r.fail,
 		Patience: r.Profile.Load,
 	})
@@ -211,8 +215,8 @@ func (r *run) start(ctx context.Context) error {
 
 func (r *run) allReady(ctx context.Context) error {
 	var all errgroup.Group
-	for _, name := range services() {
-		all.Go(func() error { return r.fleet.Ready(ctx, name) })
+	for _, i := range r.place.Instances {
+		all.Go(func() error { return r.fleet.Ready(ctx, i.Name) })
 	}
 	return all.Wait()
 }
@@ -233,13 +237,10 @@ func (r *run) engines() []fleet.Spec {
 	}
 }
 
-func (r *run) service(name string) fleet.Spec {
-	http := map[string]string{
-		"ingest": r.place.IngestHTTP, "scoring": r.place.ScoringHTTP, "campaign": r.place.CampaignHTTP, "handoff": r.place.HandoffHTTP,
-	}
+func (r *run) service(i config.Instance) fleet.Spec {
 	return fleet.Spec{
-		Name: name, Bin: filepath.Join(r.Bin, name), Args: []string{"--config", r.place.File(name)},
-		Ready: "http://" + http[name] + "/readyz",
+		Name: i.Name, Bin: filepath.Join(r.Bin, i.Service), Args: []string{"--config", r.place.File(i.Name)},
+		Ready: "http://" + i.HTTP + "/readyz",
 	}
 }
 

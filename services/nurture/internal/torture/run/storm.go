@@ -60,22 +60,32 @@ func (r *run) storm(ctx context.Context) error {
 	began := r.Now()
 	r.load.Play(ctx, r.Plan.People)
 	var all errgroup.Group
-	turns := map[string]*sync.Mutex{}
 	for _, b := range r.Plan.Blows {
-		if turns[b.Target] == nil {
-			turns[b.Target] = &sync.Mutex{}
-		}
-		turn := turns[b.Target]
 		all.Go(func() error {
 			if !sleep(ctx, b.At-r.Now().Sub(began)) {
 				return ctx.Err()
 			}
-			turn.Lock()
-			defer turn.Unlock()
+			defer r.turn(b)()
 			return r.strike(ctx, b)
 		})
 	}
 	return all.Wait()
+}
+
+// turn waits until nobody else strikes the target; the answer ends it.
+func (r *run) turn(b torture.Blow) (end func()) {
+	targets := []string{b.Target}
+	if b.Way == torture.Dark {
+		targets = append(targets, "redis") // always the last, so that no two wait for each other
+	}
+	for _, name := range targets {
+		r.turns[name].Lock()
+	}
+	return func() {
+		for _, name := range targets {
+			r.turns[name].Unlock()
+		}
+	}
 }
 
 func (r *run) strike(ctx context.Context, b torture.Blow) error {
@@ -86,13 +96,16 @@ func (r *run) strike(ctx context.Context, b torture.Blow) error {
 		return r.freeze(ctx, b)
 	case torture.Mid:
 		return r.waylay(ctx, b)
+	case torture.Dark:
+		return r.darken(ctx, b)
 	default:
 		return r.kill(ctx, b)
 	}
 }
 
 func (r *run) note(name, way, sort string) error {
-	return r.journal.Write(torture.Line{Op: torture.OpFault, ID: name, Who: name, Type: sort + "_" + name, Reason: way})
+	service := torture.ServiceOf(name)
+	return r.journal.Write(torture.Line{Op: torture.OpFault, ID: name, Who: service, Type: sort + "_" + service, Reason: way})
 }
 
 // kill ends a process that runs, and raises it after a while.
@@ -146,6 +159,23 @@ func (r *run) waylay(ctx context.Context, b torture.Blow) error {
 	return r.raise(ctx, b)
 }
 
+// darken kills a process while Redis is down: what it knew about the cache is
+// gone with it, and the cache comes back as it was.
+func (r *run) darken(ctx context.Context, b torture.Blow) error {
+	redisDown := torture.Blow{Target: "redis", Down: 0}
+	if err := r.killed(ctx, "redis", "kill"); err != nil {
+		return err
+	}
+	sleep(ctx, 400*time.Millisecond+b.Down)
+	if err := r.killed(ctx, b.Target, "dark"); err != nil {
+		return err
+	}
+	if err := r.raise(ctx, redisDown); err != nil {
+		return err
+	}
+	return r.raise(ctx, b)
+}
+
 func (r *run) flush(ctx context.Context) error {
 	if err := r.note("redis", "flush", "flush"); err != nil {
 		return err
@@ -166,7 +196,7 @@ func (r *run) freeze(ctx context.Context, b torture.Blow) error {
 	if err := r.fleet.Signal(b.Target, syscall.SIGSTOP); err != nil {
 		return err
 	}
-	sleep(ctx, time.Second+b.Down)
+	sleep(ctx, 2*time.Second+b.Down)
 	return r.fleet.Signal(b.Target, syscall.SIGCONT)
 }
 

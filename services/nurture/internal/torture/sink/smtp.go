@@ -40,9 +40,9 @@ type MailOptions struct {
 	Now     func() time.Time
 	// Seed decides which mails meet trouble.
 	Seed uint64
-	// Before is called when a mail was written down and not answered yet: the
-	// worst moment for its sender to die.
-	Before func()
+	// Before is called with the sender's name when a mail was written down and
+	// not answered yet: the worst moment for the sender to die.
+	Before func(sender string)
 	// Arrived is told of mails that were accepted, or of which the sender will
 	// never know.
 	Arrived func(Mail)
@@ -125,7 +125,7 @@ func (s *session) Data(r io.Reader) error {
 	if err := s.m.o.Journal.Write(s.line(got)); err != nil {
 		return err
 	}
-	s.m.o.Before()
+	s.m.o.Before(s.conn.Hostname())
 	s.m.o.Arrived(got)
 	return nil
 }

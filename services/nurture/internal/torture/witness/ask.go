@@ -14,38 +14,44 @@ import (
 	"github.com/nurturehq/nurture/services/nurture/internal/torture"
 )
 
-// Services are the gRPC addresses of the four.
-type Services struct{ Ingest, Scoring, Campaign, Handoff string }
+// Service is one process that can be asked.
+type Service struct{ Name, GRPC string }
 
 // batch is how many leads are asked for in one call.
 const batch = 500
 
-// Ask asks the services for every lead that has a digest, in the way that may
-// be answered from the cache, and tells what they say. when names the state
-// the cache is in.
-func (s Services) Ask(ctx context.Context, facts []torture.Fact, when string) ([]torture.Fact, error) {
-	leads := map[string][]string{}
+// asker asks one service for leads and sums up what it says of each.
+type asker func(ctx context.Context, addr string, ids []string) (map[string]string, error)
+
+// Ask asks a service for every lead that has a digest in its stream, in the way
+// that may be answered from the cache, and tells what it says. when names the
+// state the cache is in.
+func Ask(ctx context.Context, s Service, facts []torture.Fact, when string) ([]torture.Fact, error) {
+	known := map[string]struct {
+		stream string
+		ask    asker
+	}{
+		"ingest": {bus.Leads, askLeads}, "scoring": {bus.Scores, askScores},
+		"campaign": {bus.Campaign, askEnrollments}, "handoff": {bus.Handoff, askHandoffs},
+	}
+	q, ok := known[s.Name]
+	if !ok {
+		return nil, fmt.Errorf("nobody can ask %q", s.Name)
+	}
+	var leads []string
 	for _, f := range facts {
-		if f.Kind == torture.Digest {
-			leads[f.Stream] = append(leads[f.Stream], f.Lead)
+		if f.Kind == torture.Digest && f.Stream == q.stream {
+			leads = append(leads, f.Lead)
 		}
 	}
 	var said []torture.Fact
-	for _, q := range []struct {
-		stream, addr string
-		ask          func(ctx context.Context, addr string, ids []string) (map[string]string, error)
-	}{
-		{bus.Leads, s.Ingest, askLeads}, {bus.Scores, s.Scoring, askScores},
-		{bus.Campaign, s.Campaign, askEnrollments}, {bus.Handoff, s.Handoff, askHandoffs},
-	} {
-		for ids := range slices.Chunk(leads[q.stream], batch) {
-			answers, err := q.ask(ctx, q.addr, ids)
-			if err != nil {
-				return nil, fmt.Errorf("ask about %s (%s): %w", q.stream, when, err)
-			}
-			for _, id := range ids {
-				said = append(said, torture.Fact{Stream: q.stream, Lead: id, Kind: torture.Read, Ref: when, Hash: answers[id]})
-			}
+	for ids := range slices.Chunk(leads, batch) {
+		answers, err := q.ask(ctx, s.GRPC, ids)
+		if err != nil {
+			return nil, fmt.Errorf("ask %s: %w", when, err)
+		}
+		for _, id := range ids {
+			said = append(said, torture.Fact{Stream: q.stream, Lead: id, Kind: torture.Read, Ref: when, Hash: answers[id]})
 		}
 	}
 	return said, nil
