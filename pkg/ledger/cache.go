@@ -79,7 +79,9 @@ type cache struct {
 	// queue has what is to be written, writing what is on its way; wake tells
 	// the writer.
 	queue, writing map[string]stored
-	wake           chan struct{}
+	// doubted are leads whose entry became doubtful while it was on its way.
+	doubted []string
+	wake    chan struct{}
 }
 
 func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m *metrics) *cache {

@@ -57,6 +57,7 @@ func (ln *lane[S]) answer(w *work[S], r ruling) reply {
 // answer is waited for; anything else would fail again and is parked.
 func (ln *lane[S]) giveBack(ctx context.Context, w *work[S]) {
 	ln.cache.remove(w.lead)
+	ln.l.cache.doubt(w.lead)
 	passing := errors.Is(w.err, bus.ErrUnavailable) || errors.Is(w.err, errUnwritten) || ctx.Err() != nil
 	var wait []*item
 	for _, it := range w.items {

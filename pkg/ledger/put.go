@@ -25,7 +25,7 @@ func (c *cache) put(recs []stored) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range recs {
-		if len(c.queue) < putQueue {
+		if _, waits := c.queue[r.lead]; waits || len(c.queue) < putQueue {
 			c.queue[r.lead] = r
 		} else {
 			c.markLocked(r.lead)
@@ -34,6 +34,21 @@ func (c *cache) put(recs []stored) {
 	select {
 	case c.wake <- struct{}{}:
 	default: // the writer knows
+	}
+}
+
+// doubt removes what is cached of a lead whose commit was not acknowledged: it
+// may have been stored all the same.
+func (c *cache) doubt(lead string) {
+	if c.rdb == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.queue, lead)
+	c.markLocked(lead)
+	if _, written := c.writing[lead]; written {
+		c.doubted = append(c.doubted, lead)
 	}
 }
 
@@ -94,6 +109,10 @@ func (c *cache) settle(lost []stored) {
 	for _, r := range lost {
 		c.markLocked(r.lead)
 	}
+	for _, lead := range c.doubted { // it came back with the batch
+		c.markLocked(lead)
+	}
+	c.doubted = nil
 }
 
 // writeOut runs the writer until ctx ends, and once more then.
