@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
@@ -62,4 +63,53 @@ func without(subjects []string, found map[string]*jetstream.RawStreamMsg) []stri
 		}
 	}
 	return rest
+}
+
+// readBatch is how many messages one read of a subject's history asks for.
+const readBatch = 256
+
+// Read yields the messages of a subject, which may have wildcards, from a
+// sequence on, in order, as they are in the stream when they are read. It ends
+// with an error when the server does not answer.
+func (b *Bus) Read(ctx context.Context, stream, subject string, from uint64) iter.Seq2[*jetstream.RawStreamMsg, error] {
+	return func(yield func(*jetstream.RawStreamMsg, error) bool) {
+		for next := max(from, 1); ; {
+			msgs, whole, err := b.readSome(ctx, stream, subject, next)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, m := range msgs {
+				if !yield(m, nil) {
+					return
+				}
+				next = m.Sequence + 1
+			}
+			if whole {
+				return
+			}
+		}
+	}
+}
+
+// readSome reads one batch; whole tells that nothing comes after it.
+func (b *Bus) readSome(ctx context.Context, stream, subject string, from uint64) (found []*jetstream.RawStreamMsg, whole bool, err error) {
+	msgs, err := jetstreamext.GetBatch(ctx, b.JS, stream, readBatch, jetstreamext.GetBatchSeq(from), jetstreamext.GetBatchSubject(subject))
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s of %s: %w", subject, stream, Classify(err))
+	}
+	for msg, err := range msgs {
+		if errors.Is(err, jetstreamext.ErrNoMessages) || errors.Is(err, jetstream.ErrMsgNotFound) {
+			return found, true, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("read %s of %s: %w", subject, stream, Classify(err))
+		}
+		found = append(found, msg)
+		whole = msg.Header.Get(pendingHeader) == "0"
+	}
+	if len(found) == 0 {
+		return nil, false, fmt.Errorf("read %s of %s: no answer: %w", subject, stream, ErrUnavailable)
+	}
+	return found, whole, nil
 }

@@ -68,10 +68,17 @@ func (c *cache) flush(ctx context.Context) {
 		} else {
 			c.settle(batch)
 		}
-		if len(batch) == putBatch {
+		if c.backlog() {
 			sleep(ctx, putRest*c.now().Sub(began))
 		}
 	}
+}
+
+// backlog reports whether so much waits that freshness no longer matters.
+func (c *cache) backlog() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 4*putBatch
 }
 
 func (c *cache) writeSoon(ctx context.Context, batch []stored) error {

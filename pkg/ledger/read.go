@@ -2,17 +2,24 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 )
 
 // Get reads a lead's current state from the log; ErrNotFound when it has none.
 func (l *Ledger[S]) Get(ctx context.Context, lead string) (Entry[S], error) {
-	found, err := l.BatchGet(ctx, []string{lead}, true)
+	return l.get(ctx, lead, true)
+}
+
+// Peek reads a lead's current state as Redis has it, which may be a moment old
+// where another process writes it, or from the log; ErrNotFound when it has none.
+func (l *Ledger[S]) Peek(ctx context.Context, lead string) (Entry[S], error) {
+	return l.get(ctx, lead, false)
+}
+
+func (l *Ledger[S]) get(ctx context.Context, lead string, fresh bool) (Entry[S], error) {
+	found, err := l.BatchGet(ctx, []string{lead}, fresh)
 	if err != nil {
 		return Entry[S]{}, err
 	}
@@ -63,19 +70,10 @@ func (l *Ledger[S]) BatchGet(ctx context.Context, leads []string, fresh bool) (m
 // History reads all records of a lead that are kept, oldest first; ErrNotFound
 // when there are none.
 func (l *Ledger[S]) History(ctx context.Context, lead string) ([]Entry[S], error) {
-	s, err := l.d.Bus.JS.Stream(ctx, l.o.Stream)
-	if err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", l.o.Stream, bus.Classify(err))
-	}
-	subject := bus.Subject(l.o.Stream, lead, bus.KindState)
 	var all []Entry[S]
-	for next := uint64(1); ; {
-		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
+	for raw, err := range l.d.Bus.Read(ctx, l.o.Stream, bus.Subject(l.o.Stream, lead, bus.KindState), 1) {
 		if err != nil {
-			return nil, fmt.Errorf("read history of %s: %w", subject, bus.Classify(err))
+			return nil, fmt.Errorf("read history of lead %q: %w", lead, err)
 		}
 		rec, err := decodeRecord(raw.Data)
 		if err != nil {
@@ -86,7 +84,6 @@ func (l *Ledger[S]) History(ctx context.Context, lead string) ([]Entry[S], error
 			return nil, err
 		}
 		all = append(all, e)
-		next = raw.Sequence + 1
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s has no history of lead %q: %w", l.o.Service, lead, ErrNotFound)

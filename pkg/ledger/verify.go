@@ -48,32 +48,19 @@ func (l *Ledger[S]) Verify(ctx context.Context) (VerifyReport, error) {
 	if err != nil {
 		return v.report, fmt.Errorf("read stream %s: %w", l.o.Stream, bus.Classify(err))
 	}
-	err = scan(ctx, s, bus.Filter(l.o.Stream, "*", bus.KindState), info.State.LastSeq, func(raw *jetstream.RawStreamMsg) error {
-		return v.check(ctx, raw)
-	})
-	v.report.Leads = len(v.last)
-	return v.report, err
-}
-
-// scan reads the messages of a subject up to a sequence, in order.
-func scan(ctx context.Context, s jetstream.Stream, subject string, upTo uint64, each func(*jetstream.RawStreamMsg) error) error {
-	for next := uint64(1); next <= upTo; {
-		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
+	for raw, err := range l.d.Bus.Read(ctx, l.o.Stream, bus.Filter(l.o.Stream, "*", bus.KindState), 1) {
+		if err == nil && raw.Sequence > info.State.LastSeq {
+			break
+		}
+		if err == nil {
+			err = v.check(ctx, raw)
 		}
 		if err != nil {
-			return fmt.Errorf("read %s: %w", subject, bus.Classify(err))
+			return v.report, fmt.Errorf("verify %s: %w", l.o.Service, err)
 		}
-		if raw.Sequence > upTo {
-			return nil
-		}
-		if err := each(raw); err != nil {
-			return err
-		}
-		next = raw.Sequence + 1
 	}
-	return nil
+	v.report.Leads = len(v.last)
+	return v.report, nil
 }
 
 type inputStream struct {

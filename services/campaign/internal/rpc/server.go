@@ -56,7 +56,7 @@ func (s *Server) ListPrograms(context.Context, *campaignv1.ListProgramsRequest) 
 
 // ListEnrollments answers all enrollments of a lead that are kept, newest last.
 func (s *Server) ListEnrollments(ctx context.Context, req *campaignv1.ListEnrollmentsRequest) (*campaignv1.ListEnrollmentsResponse, error) {
-	e, err := s.Ledger.Get(ctx, req.GetLeadId())
+	e, err := s.Ledger.Peek(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list enrollments of %s: %w", req.GetLeadId(), err)
 	}
@@ -80,7 +80,7 @@ func (s *Server) BatchGetEnrollments(ctx context.Context, req *campaignv1.BatchG
 
 // ListTouches answers the latest touches of a lead, newest last.
 func (s *Server) ListTouches(ctx context.Context, req *campaignv1.ListTouchesRequest) (*campaignv1.ListTouchesResponse, error) {
-	e, err := s.Ledger.Get(ctx, req.GetLeadId())
+	e, err := s.Ledger.Peek(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list touches of %s: %w", req.GetLeadId(), err)
 	}

@@ -34,7 +34,7 @@ func NewServer(m *model.Model, l *ledger.Ledger[*scoringv1.State], now func() ti
 
 // GetScore answers the score, faded to this moment.
 func (s *Server) GetScore(ctx context.Context, req *scoringv1.GetScoreRequest) (*scoringv1.GetScoreResponse, error) {
-	entry, err := s.ledger.Get(ctx, req.GetLeadId())
+	entry, err := s.ledger.Peek(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("get score of %s: %w", req.GetLeadId(), err)
 	}
@@ -80,7 +80,7 @@ func (s *Server) ExplainScore(ctx context.Context, req *scoringv1.ExplainScoreRe
 }
 
 func (s *Server) latest(ctx context.Context, lead string) (*scoringv1.State, error) {
-	entry, err := s.ledger.Get(ctx, lead)
+	entry, err := s.ledger.Peek(ctx, lead)
 	return entry.State, err
 }
 
