@@ -85,14 +85,16 @@ type cache struct {
 }
 
 func newCache(rdb redis.UniversalClient, stream string, now func() time.Time, m *metrics) *cache {
-	return &cache{rdb: rdb, script: redis.NewScript(setIfNewer), stream: stream, now: now, metrics: m,
-		dirty: map[string]struct{}{}, queue: map[string]stored{}, wake: make(chan struct{}, 1)}
+	return &cache{
+		rdb: rdb, script: redis.NewScript(setIfNewer), stream: stream, now: now, metrics: m,
+		dirty: map[string]struct{}{}, queue: map[string]stored{}, wake: make(chan struct{}, 1),
+	}
 }
 
 // get reads what is cached of the leads; a lead that is not in the answer has
 // to be read from the log.
 func (c *cache) get(ctx context.Context, leads []string) map[string]cached {
-	if !c.usable() || len(leads) == 0 { //nolint:contextcheck // cleaning serves all, not this caller
+	if !c.usable() || len(leads) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
@@ -171,6 +173,8 @@ func (c *cache) usable() bool {
 }
 
 // clean removes the entries known to be old. Lock held.
+//
+//nolint:contextcheck // it serves everybody, not the caller
 func (c *cache) clean() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), cacheTimeout)
 	defer cancel()
