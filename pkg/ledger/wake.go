@@ -31,15 +31,22 @@ const (
 	maxJitter   = time.Minute
 )
 
+// clockSkew is how far the server's clock may be ahead of ours: a schedule that
+// is due within it may have fired.
+const clockSkew = time.Second
+
+// pending reports whether a schedule that was armed for a time has certainly not
+// fired yet. The clock is ours and not the input's: an input that is folded late
+// knows nothing of what fired since it was sent.
+func pending(armed *timestamppb.Timestamp, clock time.Time) bool {
+	return armed != nil && armed.AsTime().After(clock.Add(clockSkew))
+}
+
 // needsArming reports whether a schedule has to be published: none is pending,
 // or the pending one is too late. One that is too early costs a fold, and is
 // cheaper than publishing a schedule with every record.
-func needsArming(armed *timestamppb.Timestamp, wake, now time.Time) bool {
-	if armed == nil {
-		return true
-	}
-	at := armed.AsTime()
-	return !at.After(now) || wake.Before(at)
+func needsArming(armed *timestamppb.Timestamp, wake, clock time.Time) bool {
+	return !pending(armed, clock) || wake.Before(armed.AsTime())
 }
 
 // armTime is when the schedule fires: never before wake, and later by a jitter
@@ -57,8 +64,9 @@ func (l *Ledger[S]) schedule(lead string, rec *ledgerv1.Record) *nats.Msg {
 	if rec.GetWakeAt() == nil {
 		return nil
 	}
+	// A pending one that is too early stays: later records rely on it.
 	at := rec.GetArmedAt().AsTime()
-	if wake := rec.GetWakeAt().AsTime(); at.Before(wake) {
+	if wake := rec.GetWakeAt().AsTime(); at.Before(wake) && !pending(rec.GetArmedAt(), l.d.Now()) {
 		at = wake
 	}
 	return &nats.Msg{

@@ -115,6 +115,7 @@ type draft[S proto.Message] struct {
 	prev    *ledgerv1.Record
 	wake    time.Time
 	now     time.Time
+	clock   time.Time // ours, when the record is made: it tells which schedules fired
 	changed bool
 	rearm   bool
 	size    int
@@ -123,7 +124,7 @@ type draft[S proto.Message] struct {
 func (l *Ledger[S]) newDraft(w *work[S]) *draft[S] {
 	w.rulings, w.rec, w.raw, w.arm = w.rulings[:0], nil, nil, false
 	prev := w.ent.rec
-	d := &draft[S]{state: w.ent.state, prev: prev, size: l.o.RecentIDs}
+	d := &draft[S]{state: w.ent.state, prev: prev, size: l.o.RecentIDs, clock: l.d.Now()}
 	d.rec = &ledgerv1.Record{Version: prev.GetVersion() + 1, ArmedAt: prev.GetArmedAt()}
 	for _, m := range prev.GetApplied() {
 		d.rec.Applied = append(d.rec.Applied, &ledgerv1.Mark{Stream: m.GetStream(), StreamCreated: m.GetStreamCreated(), Seq: m.GetSeq()})
@@ -226,7 +227,7 @@ func (d *draft[S]) finish(w *work[S]) error {
 	w.arm = d.rearm
 	if !d.wake.IsZero() {
 		d.rec.WakeAt = timestamppb.New(d.wake)
-		if needsArming(d.rec.GetArmedAt(), d.wake, d.now) {
+		if needsArming(d.rec.GetArmedAt(), d.wake, d.clock) {
 			d.rec.ArmedAt = timestamppb.New(armTime(w.lead, d.wake, d.now))
 			w.arm = true
 		}
