@@ -136,7 +136,10 @@ func (s *session) line(m Mail) torture.Line {
 
 func (s *session) refuse(m Mail, code int, why string) error {
 	err := s.m.o.Journal.Write(torture.Line{Op: torture.OpFault, ID: m.Touch, Who: m.Who, Type: fmt.Sprintf("smtp_%d", code), Code: code, Reason: "refuse"})
-	return errors.Join(err, &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: why})
+	if err != nil {
+		return err
+	}
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: why}
 }
 
 // hangUp keeps the mail and does not say so.
