@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -54,6 +55,11 @@ func model(all []step, lead string) []string {
 // the events that folding the words one by one gives.
 func TestAnyScheduleGivesTheModelsState(t *testing.T) {
 	t.Parallel()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // each one runs real engines
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b, rdb := bustest.New(t), ledgertest.Miniredis(t)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
