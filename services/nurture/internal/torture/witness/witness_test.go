@@ -38,9 +38,10 @@ func publish(t *testing.T, b *bus.Bus, subject string, m proto.Message) {
 	}
 }
 
-// record publishes a record of lead1.
-func record(t *testing.T, b *bus.Bus, stream string, state proto.Message, rec *ledgerv1.Record, events ...proto.Message) {
+// record publishes a record of lead1 with a state and events.
+func record(t *testing.T, b *bus.Bus, stream string, state proto.Message, events ...proto.Message) {
 	t.Helper()
+	rec := &ledgerv1.Record{Version: 1, Causes: []*ledgerv1.Cause{{Kind: "accept", Id: "accept:r1"}, {Stream: bus.Scores, Seq: 1, Kind: "state"}}}
 	rec.State = encode(t, state)
 	for _, e := range events {
 		rec.Events = append(rec.Events, encode(t, e))
@@ -52,22 +53,22 @@ func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
 	did := &leadv1.Activity{Id: "website/e1", Type: torture.FormSubmitted, Properties: map[string]string{"message": "hi"}}
-	record(t, b, bus.Leads, &ingestv1.State{Lead: &leadv1.Lead{Activities: 1}}, &ledgerv1.Record{Version: 1},
+	record(t, b, bus.Leads, &ingestv1.State{Lead: &leadv1.Lead{Activities: 1}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Activity{Activity: did}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Suppressed{Suppressed: &ingestv1.Suppressed{}}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{FromLeadId: "lead0"}}})
-	record(t, b, bus.Scores, &scoringv1.State{Score: &scoringv1.Score{Behaviour: 110, Stage: leadv1.Stage_STAGE_QUALIFIED}}, &ledgerv1.Record{Version: 1},
+	record(t, b, bus.Scores, &scoringv1.State{Score: &scoringv1.Score{Behaviour: 110, Stage: leadv1.Stage_STAGE_QUALIFIED}},
 		&scoringv1.Event{Fact: &scoringv1.Event_Qualified{Qualified: &scoringv1.Qualified{Why: "fast_track:demo"}}})
 	publish(t, b, bus.Subject(bus.Campaign, "lead1", bus.KindClaim, "t1"), &campaignv1.Claim{TouchId: "t1"})
 	publish(t, b, bus.Subject(bus.Campaign, "lead1", bus.KindOutcome, "t1"), &campaignv1.Outcome{TouchId: "t1", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT, Reason: "accepted"})
 	record(t, b, bus.Campaign, &campaignv1.State{
 		Touches:     []*campaignv1.Touch{{Id: "t1", Program: "welcome", Step: "hello", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT, Reason: "accepted"}},
 		Enrollments: []*campaignv1.Enrollment{{Id: "e1", Program: "welcome", Step: "pause", Status: campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE}},
-	}, &ledgerv1.Record{Version: 1})
+	})
 	record(t, b, bus.Handoff, &handoffv1.State{Handoff: &handoffv1.Handoff{
 		LeadId: "lead1", Status: handoffv1.HandoffStatus_HANDOFF_STATUS_ACCEPTED,
 		Deliveries: []*handoffv1.Delivery{{Id: "ho1", Status: handoffv1.DeliveryStatus_DELIVERY_STATUS_DELIVERED}},
-	}}, &ledgerv1.Record{Version: 1, Causes: []*ledgerv1.Cause{{Kind: "accept", Id: "accept:r1"}, {Stream: bus.Scores, Seq: 1, Kind: "state"}}})
+	}})
 
 	facts, err := witness.New(b.JS).Tell(t.Context())
 	if err != nil {
