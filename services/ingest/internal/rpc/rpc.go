@@ -93,7 +93,7 @@ func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*in
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	e, err := s.Ledger.Peek(ctx, req.GetLeadId())
+	e, err := s.Ledger.Get(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("get lead: %w", err)
 	}
