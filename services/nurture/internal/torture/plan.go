@@ -78,6 +78,9 @@ const (
 	Kill = "kill"
 	Mid  = "mid"
 	Dark = "dark"
+	// Restart asks a process to end and starts it again: nothing it had in its
+	// hands may be in doubt then.
+	Restart = "restart"
 	// Flush empties Redis; Freeze stops a process and lets it go on.
 	Flush  = "flush"
 	Freeze = "freeze"
@@ -109,7 +112,7 @@ type Profile struct {
 
 // Short is what CI runs; Long is for a machine of one's own.
 func Short() Profile {
-	return Profile{Name: "short", People: 500, Load: 55 * time.Second, Rounds: 1, Calm: 80 * time.Second}
+	return Profile{Name: "short", People: 500, Load: 55 * time.Second, Rounds: 1, Calm: 100 * time.Second}
 }
 
 // Long runs about ten times as long.
@@ -228,6 +231,7 @@ func deck() []Blow {
 	add(Kill, "nats", "nats", "nats", "redis")
 	add(Mid, "campaign-1", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
 	add(Dark, "ingest-1", "scoring-1", "campaign-1", "handoff-1")
+	add(Restart, "nats", "ingest-1", "campaign-1", "handoff-1")
 	add(Flush, "redis", "redis")
 	add(Freeze, "redis", "scoring-1", "campaign-2")
 	return all

@@ -108,8 +108,8 @@ func (p Place) settings(i Instance) string {
 			fmt.Sprintf("campaign:\n  programs: %[1]s/programs\n  templates: %[1]s/templates\n", dir) +
 			fmt.Sprintf("  public_url: http://%s\n  link_keys: [%q]\n", i.HTTP, p.Key) +
 			"  links: {site: \"https://www.torture.example\"}\n" +
-			fmt.Sprintf("  smtp: {addr: %q, tls: none, hello: %s, connections: 4, timeout: 5s}\n", p.SMTP, i.Name) +
-			"  sender: {batch: 16, workers: 2, attempt_timeout: 3s, retry_min: 1s, retry_max: 3s}\n"
+			fmt.Sprintf("  smtp: {addr: %q, tls: none, hello: %s, connections: 4, timeout: 10s}\n", p.SMTP, i.Name) +
+			"  sender: {batch: 16, workers: 2, attempt_timeout: 5s, retry_min: 1s, retry_max: 3s}\n"
 	default:
 		return fmt.Sprintf("ingest_addr: %s\nscoring_addr: %s\ncampaign_addr: %s\n", ingest, scoring, p.First("campaign").GRPC) +
 			fmt.Sprintf("handoff:\n  routes: %s/routes.yaml\n  deliveries: 8\n", dir) +

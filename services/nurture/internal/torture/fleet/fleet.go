@@ -166,7 +166,7 @@ func (f *Fleet) Kill(name string) (killed bool, err error) {
 	return true, nil
 }
 
-func closed(ch chan struct{}) bool {
+func closed(ch <-chan struct{}) bool {
 	select {
 	case <-ch:
 		return true
@@ -188,6 +188,40 @@ func (f *Fleet) Raise(name string) error {
 		return nil
 	}
 	return f.launch(s)
+}
+
+// Restart asks a process to end, waits for it, and starts it again. gently is
+// false when it had to be killed because it did not end within the patience.
+func (f *Fleet) Restart(name string, patience time.Duration) (gently bool, err error) {
+	s, err := f.find(name)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	s.held = true
+	cmd, gone := s.cmd, s.gone
+	s.mu.Unlock()
+	gently = end(cmd, gone, patience)
+	return gently, f.launch(s)
+}
+
+// end asks a process to end, and kills it when it does not.
+func end(cmd *exec.Cmd, gone <-chan struct{}, patience time.Duration) (gently bool) {
+	if closed(gone) {
+		return true
+	}
+	_ = cmd.Process.Signal(syscall.SIGCONT)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-gone:
+		return true
+	case <-timer.C:
+		_ = cmd.Process.Kill()
+		<-gone
+		return false
+	}
 }
 
 // Signal sends a signal to a running process.
@@ -240,19 +274,5 @@ func (f *Fleet) stop(name string, patience time.Duration) (gently bool) {
 	s.ending = true
 	cmd, gone := s.cmd, s.gone
 	s.mu.Unlock()
-	if closed(gone) {
-		return true
-	}
-	_ = cmd.Process.Signal(syscall.SIGCONT)
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-gone:
-		return true
-	case <-timer.C:
-		_ = cmd.Process.Kill()
-		<-gone
-		return false
-	}
+	return end(cmd, gone, patience)
 }

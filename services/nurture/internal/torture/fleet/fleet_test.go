@@ -67,6 +67,19 @@ func TestAProcessThatEndsByItselfIsStartedAgainAndCounted(t *testing.T) {
 	eventually(t, "it was not started again", func() bool { return starts(count) >= 3 && f.Exits()["sh"] >= 2 })
 }
 
+func TestARestartIsGentleWhenTheProcessAllows(t *testing.T) {
+	t.Parallel()
+	f, count := start(t, "exec sleep 60")
+	eventually(t, "it never started", func() bool { return starts(count) == 1 })
+	if gently, err := f.Restart("sh", 5*time.Second); !gently || err != nil {
+		t.Errorf("gently %v, %v", gently, err)
+	}
+	eventually(t, "it did not come back", func() bool { return starts(count) == 2 })
+	if n := f.Exits()["sh"]; n != 0 {
+		t.Errorf("a restart counts as %d exits", n)
+	}
+}
+
 func TestAStubbornProcessIsKilledAfterThePatience(t *testing.T) {
 	t.Parallel()
 	f, count := start(t, "trap '' TERM; while :; do sleep 1; done")

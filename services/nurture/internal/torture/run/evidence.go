@@ -33,8 +33,11 @@ func (r *run) evidence(ctx context.Context) (*torture.Evidence, error) {
 	if ev.Verified, err = r.verify(ctx); err != nil {
 		return nil, err
 	}
-	for _, name := range r.fleet.Stop(20 * time.Second) {
-		ev.Crashes = append(ev.Crashes, name+" did not stop when it was asked to")
+	for _, name := range r.fleet.Stop(stopPatience) {
+		r.stubborn.Store(name, true)
+	}
+	for name := range r.stubborn.Range {
+		ev.Crashes = append(ev.Crashes, fmt.Sprintf("%v did not end when it was asked to", name))
 	}
 	ev.Crashes = append(ev.Crashes, r.fleet.Panics()...)
 	r.say("torture: ended by themselves and started again: %v", r.fleet.Exits())

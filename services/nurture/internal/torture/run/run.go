@@ -51,6 +51,8 @@ type run struct {
 	load    *load.Load
 	ambush  *ambush
 	turns   map[string]*sync.Mutex
+	// stubborn are processes that did not end when they were asked to.
+	stubborn sync.Map
 	mailDoor,
 	crmDoor net.Listener
 	// world counts the sinks that still serve.

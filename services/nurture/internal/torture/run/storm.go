@@ -94,6 +94,8 @@ func (r *run) strike(ctx context.Context, b torture.Blow) error {
 		return r.flush(ctx)
 	case torture.Freeze:
 		return r.freeze(ctx, b)
+	case torture.Restart:
+		return r.restart(b)
 	case torture.Mid:
 		return r.waylay(ctx, b)
 	case torture.Dark:
@@ -157,6 +159,21 @@ func (r *run) waylay(ctx context.Context, b torture.Blow) error {
 		return failed
 	}
 	return r.raise(ctx, b)
+}
+
+// stopPatience is how long a process may take to end when it is asked to.
+const stopPatience = 25 * time.Second
+
+// restart asks a process to end and starts it again.
+func (r *run) restart(b torture.Blow) error {
+	if err := r.note(b.Target, "restart", "restart"); err != nil {
+		return err
+	}
+	gently, err := r.fleet.Restart(b.Target, stopPatience)
+	if !gently {
+		r.stubborn.Store(b.Target, true)
+	}
+	return err
 }
 
 // darken kills a process while Redis is down: what it knew about the cache is
