@@ -21,6 +21,7 @@ import (
 	"github.com/nurturehq/nurture/services/nurture/internal/crmdesk"
 	"github.com/nurturehq/nurture/services/nurture/internal/inbox"
 	"github.com/nurturehq/nurture/services/nurture/internal/population"
+	"github.com/nurturehq/nurture/services/nurture/internal/torture/fleet"
 	"github.com/nurturehq/nurture/services/nurture/internal/traffic"
 )
 
@@ -189,10 +190,13 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// freePort is a port of loopback that nobody has at this moment.
+// freePort is a port of loopback that nobody has at this moment, and that the
+// system does not give to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l := listen(t)
-	defer l.Close()
-	return l.Addr().String()
+	ports, err := fleet.Ports(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleet.Addr(ports[0])
 }

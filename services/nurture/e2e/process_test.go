@@ -36,7 +36,10 @@ func (c *cluster) run(name, path string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatalf("start %s: %v", name, err)
 	}
-	go func() { p.done <- p.cmd.Wait() }()
+	go func() {
+		p.done <- p.cmd.Wait()
+		close(p.done) // whoever asks again gets nil and does not wait for ever
+	}()
 	c.running = append(c.running, p)
 	return p
 }
