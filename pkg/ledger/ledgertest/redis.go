@@ -3,6 +3,8 @@
 package ledgertest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"testing"
@@ -49,15 +51,21 @@ func RedisServer(tb testing.TB) redis.UniversalClient {
 	return rdb
 }
 
+// freeAddr is a free port below those that the system hands out for outgoing
+// connections: nobody else gets it by chance before the server has it.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
+	const lowest, span = 18000, 12000
 	var lc net.ListenConfig
-	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(span)) //nolint:gosec // no secret
+		if l, err := lc.Listen(tb.Context(), "tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	tb.Fatal("no free port was found")
+	return ""
 }
 
 // Eventually waits up to a minute for a condition: long enough for a busy
