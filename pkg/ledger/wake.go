@@ -2,11 +2,14 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -79,31 +82,98 @@ func (l *Ledger[S]) schedule(lead string, rec *ledgerv1.Record) *nats.Msg {
 	}
 }
 
+// guard makes a schedule count only while the record it derives from is the
+// lead's last one: an owner that was cut off or stood still must not replace the
+// wake-up that its successor has set.
+func (l *Ledger[S]) guard(lead string, seq uint64, msg *nats.Msg) {
+	bus.ExpectLast(msg, seq)
+	msg.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = []string{bus.Subject(l.o.Stream, lead, bus.KindState)}
+}
+
+// armRounds bounds how often a schedule is derived anew because another owner
+// wrote in between.
+const armRounds = 8
+
 // arm publishes the schedules of works, before their inputs are acknowledged.
 // A work whose schedule is not stored gets the error.
 func (l *Ledger[S]) arm(ctx context.Context, works []*work[S]) {
-	var msgs []*nats.Msg
-	var owners []*work[S]
+	wishes := make([]wish[S], 0, len(works))
 	for _, w := range works {
-		if !w.arm || w.err != nil {
+		switch {
+		case !w.arm || w.err != nil:
+		case w.rec == nil:
+			wishes = append(wishes, wish[S]{w, w.ent.rec, w.ent.seq})
+		default:
+			wishes = append(wishes, wish[S]{w, w.rec, w.seq})
+		}
+	}
+	for round := 0; len(wishes) > 0 && round < armRounds; round++ {
+		wishes = l.armOnce(ctx, wishes)
+	}
+	for _, left := range wishes {
+		left.work.err = fmt.Errorf("schedule wake-up: %w", errUnwritten)
+	}
+}
+
+// wish is a schedule to be published: for which work, and the record and its
+// sequence that it derives from; 0 for a record that is not written yet.
+type wish[S proto.Message] struct {
+	work *work[S]
+	rec  *ledgerv1.Record
+	seq  uint64
+}
+
+// armOnce publishes schedules. Those that met a newer record come back with it.
+func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S]) (again []wish[S]) {
+	var msgs []*nats.Msg
+	var sent []wish[S]
+	for _, v := range wishes {
+		msg := l.schedule(v.work.lead, v.rec)
+		if msg == nil {
 			continue
 		}
-		rec := w.rec
-		if rec == nil {
-			rec = w.ent.rec
+		if v.seq > 0 {
+			l.guard(v.work.lead, v.seq, msg)
 		}
-		if msg := l.schedule(w.lead, rec); msg != nil {
-			inject(w, msg)
-			msgs, owners = append(msgs, msg), append(owners, w)
-		}
+		inject(v.work, msg)
+		msgs, sent = append(msgs, msg), append(sent, v)
 	}
 	if len(msgs) == 0 {
-		return
+		return nil
 	}
 	l.metrics.armed.Add(ctx, int64(len(msgs)), l.metrics.service)
+	var stale []wish[S]
 	for i, err := range l.publishAll(ctx, msgs) {
-		if err != nil {
-			owners[i].err = fmt.Errorf("schedule wake-up: %w", bus.Classify(err))
+		switch err = bus.Classify(err); {
+		case err == nil:
+		case errors.Is(err, bus.ErrConflict):
+			stale = append(stale, sent[i])
+		default:
+			sent[i].work.err = fmt.Errorf("schedule wake-up: %w", err)
 		}
 	}
+	return l.renew(ctx, stale)
+}
+
+// renew gives wishes the last records of their leads.
+func (l *Ledger[S]) renew(ctx context.Context, wishes []wish[S]) []wish[S] {
+	if len(wishes) == 0 {
+		return nil
+	}
+	leads := make([]string, len(wishes))
+	for i, v := range wishes {
+		leads[i] = v.work.lead
+	}
+	last, err := l.readLast(ctx, leads)
+	for i, v := range wishes {
+		if err != nil {
+			v.work.err = fmt.Errorf("schedule wake-up: %w", err)
+			continue
+		}
+		wishes[i].rec, wishes[i].seq = last[v.work.lead].rec, last[v.work.lead].seq
+	}
+	if err != nil {
+		return nil
+	}
+	return wishes
 }
