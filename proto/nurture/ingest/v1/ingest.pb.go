@@ -27,6 +27,124 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ImportBasis_Kind int32
+
+const (
+	ImportBasis_KIND_UNSPECIFIED ImportBasis_Kind = 0
+	// Nobody on the list has allowed anything: no consent is recorded.
+	ImportBasis_KIND_NONE ImportBasis_Kind = 1
+	// They said yes, to the words in `text`.
+	ImportBasis_KIND_OPT_IN ImportBasis_Kind = 2
+	// They are customers or otherwise known, and were told and did not object.
+	ImportBasis_KIND_EXISTING_RELATION ImportBasis_Kind = 3
+)
+
+// Enum value maps for ImportBasis_Kind.
+var (
+	ImportBasis_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_NONE",
+		2: "KIND_OPT_IN",
+		3: "KIND_EXISTING_RELATION",
+	}
+	ImportBasis_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":       0,
+		"KIND_NONE":              1,
+		"KIND_OPT_IN":            2,
+		"KIND_EXISTING_RELATION": 3,
+	}
+)
+
+func (x ImportBasis_Kind) Enum() *ImportBasis_Kind {
+	p := new(ImportBasis_Kind)
+	*p = x
+	return p
+}
+
+func (x ImportBasis_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportBasis_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[0].Descriptor()
+}
+
+func (ImportBasis_Kind) Type() protoreflect.EnumType {
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[0]
+}
+
+func (x ImportBasis_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportBasis_Kind.Descriptor instead.
+func (ImportBasis_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24, 0}
+}
+
+type ImportLeadsResponse_Result int32
+
+const (
+	ImportLeadsResponse_RESULT_UNSPECIFIED ImportLeadsResponse_Result = 0
+	// A lead that did not exist before.
+	ImportLeadsResponse_RESULT_CREATED ImportLeadsResponse_Result = 1
+	// Told more about a known lead.
+	ImportLeadsResponse_RESULT_UPDATED ImportLeadsResponse_Result = 2
+	// This row was recorded before.
+	ImportLeadsResponse_RESULT_DUPLICATE ImportLeadsResponse_Result = 3
+	// Nothing was recorded; `problems` say why.
+	ImportLeadsResponse_RESULT_REJECTED ImportLeadsResponse_Result = 4
+	// A dry run found nothing against it.
+	ImportLeadsResponse_RESULT_VALID ImportLeadsResponse_Result = 5
+)
+
+// Enum value maps for ImportLeadsResponse_Result.
+var (
+	ImportLeadsResponse_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "RESULT_CREATED",
+		2: "RESULT_UPDATED",
+		3: "RESULT_DUPLICATE",
+		4: "RESULT_REJECTED",
+		5: "RESULT_VALID",
+	}
+	ImportLeadsResponse_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"RESULT_CREATED":     1,
+		"RESULT_UPDATED":     2,
+		"RESULT_DUPLICATE":   3,
+		"RESULT_REJECTED":    4,
+		"RESULT_VALID":       5,
+	}
+)
+
+func (x ImportLeadsResponse_Result) Enum() *ImportLeadsResponse_Result {
+	p := new(ImportLeadsResponse_Result)
+	*p = x
+	return p
+}
+
+func (x ImportLeadsResponse_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportLeadsResponse_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[1].Descriptor()
+}
+
+func (ImportLeadsResponse_Result) Type() protoreflect.EnumType {
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[1]
+}
+
+func (x ImportLeadsResponse_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportLeadsResponse_Result.Descriptor instead.
+func (ImportLeadsResponse_Result) EnumDescriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26, 0}
+}
+
 // Who says who somebody is. At least one field is set; the first that is known decides.
 type Who struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1395,6 +1513,661 @@ func (*Inbound_Track) isInbound_Command() {}
 
 func (*Inbound_Consent) isInbound_Command() {}
 
+type ImportLeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ImportLeadsRequest_Plan
+	//	*ImportLeadsRequest_Row
+	Part          isImportLeadsRequest_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportLeadsRequest) Reset() {
+	*x = ImportLeadsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportLeadsRequest) ProtoMessage() {}
+
+func (x *ImportLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportLeadsRequest.ProtoReflect.Descriptor instead.
+func (*ImportLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ImportLeadsRequest) GetPart() isImportLeadsRequest_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ImportLeadsRequest) GetPlan() *ImportPlan {
+	if x != nil {
+		if x, ok := x.Part.(*ImportLeadsRequest_Plan); ok {
+			return x.Plan
+		}
+	}
+	return nil
+}
+
+func (x *ImportLeadsRequest) GetRow() *ImportRow {
+	if x != nil {
+		if x, ok := x.Part.(*ImportLeadsRequest_Row); ok {
+			return x.Row
+		}
+	}
+	return nil
+}
+
+type isImportLeadsRequest_Part interface {
+	isImportLeadsRequest_Part()
+}
+
+type ImportLeadsRequest_Plan struct {
+	Plan *ImportPlan `protobuf:"bytes,1,opt,name=plan,proto3,oneof"`
+}
+
+type ImportLeadsRequest_Row struct {
+	Row *ImportRow `protobuf:"bytes,2,opt,name=row,proto3,oneof"`
+}
+
+func (*ImportLeadsRequest_Plan) isImportLeadsRequest_Part() {}
+
+func (*ImportLeadsRequest_Row) isImportLeadsRequest_Part() {}
+
+// ImportPlan says what the rows of a list mean.
+type ImportPlan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the list: a row of the same list and number is recorded once for ever.
+	ListId string `protobuf:"bytes,1,opt,name=list_id,json=listId,proto3" json:"list_id,omitempty"`
+	// Who tells it; default "import".
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// What the list is called, for people: kept with the activity.
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// Columns and what they mean, like {"E-Mail": "email"}; "-" leaves one out.
+	// A column that is not named means what its name says; if that says nothing it
+	// becomes an attribute.
+	Fields map[string]string `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Where phone numbers without country code are dialled; ISO 3166-1 alpha-2.
+	Country string `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	// Why these people may be contacted. Mandatory: who does not know says NONE.
+	Basis *ImportBasis `protobuf:"bytes,6,opt,name=basis,proto3" json:"basis,omitempty"`
+	// What being on the list means they did, e.g. "webinar_attended"; empty: nothing.
+	Activity string `protobuf:"bytes,7,opt,name=activity,proto3" json:"activity,omitempty"`
+	// Check and answer every row, record none.
+	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportPlan) Reset() {
+	*x = ImportPlan{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportPlan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportPlan) ProtoMessage() {}
+
+func (x *ImportPlan) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportPlan.ProtoReflect.Descriptor instead.
+func (*ImportPlan) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ImportPlan) GetListId() string {
+	if x != nil {
+		return x.ListId
+	}
+	return ""
+}
+
+func (x *ImportPlan) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ImportPlan) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ImportPlan) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ImportPlan) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *ImportPlan) GetBasis() *ImportBasis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ImportPlan) GetActivity() string {
+	if x != nil {
+		return x.Activity
+	}
+	return ""
+}
+
+func (x *ImportPlan) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// ImportBasis is why the people on a list may be contacted.
+type ImportBasis struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  ImportBasis_Kind       `protobuf:"varint,1,opt,name=kind,proto3,enum=nurture.ingest.v1.ImportBasis_Kind" json:"kind,omitempty"`
+	// What for, e.g. "marketing_email"; needed unless the kind is NONE.
+	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// The exact words they agreed to, or what they were told; needed unless NONE.
+	Text        string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	TextVersion string `protobuf:"bytes,4,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
+	// The column that says yes or no for each row; empty: yes for all.
+	Column string `protobuf:"bytes,5,opt,name=column,proto3" json:"column,omitempty"`
+	// The column that says when; rows without a date have the time of the import.
+	AtColumn      string `protobuf:"bytes,6,opt,name=at_column,json=atColumn,proto3" json:"at_column,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportBasis) Reset() {
+	*x = ImportBasis{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportBasis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportBasis) ProtoMessage() {}
+
+func (x *ImportBasis) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportBasis.ProtoReflect.Descriptor instead.
+func (*ImportBasis) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ImportBasis) GetKind() ImportBasis_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ImportBasis_KIND_UNSPECIFIED
+}
+
+func (x *ImportBasis) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ImportBasis) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ImportBasis) GetTextVersion() string {
+	if x != nil {
+		return x.TextVersion
+	}
+	return ""
+}
+
+func (x *ImportBasis) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ImportBasis) GetAtColumn() string {
+	if x != nil {
+		return x.AtColumn
+	}
+	return ""
+}
+
+// ImportRow is one row, by column.
+type ImportRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it stands in the list, 1 for the first row of data.
+	Number        uint64            `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Values        map[string]string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRow) Reset() {
+	*x = ImportRow{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRow) ProtoMessage() {}
+
+func (x *ImportRow) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
+func (*ImportRow) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ImportRow) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ImportRow) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// ImportLeadsResponse is what became of one row. Rows are answered in the order
+// they were sent.
+type ImportLeadsResponse struct {
+	state  protoimpl.MessageState     `protogen:"open.v1"`
+	Number uint64                     `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Result ImportLeadsResponse_Result `protobuf:"varint,2,opt,name=result,proto3,enum=nurture.ingest.v1.ImportLeadsResponse_Result" json:"result,omitempty"`
+	LeadId string                     `protobuf:"bytes,3,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Why it was rejected, or which of its values were left out.
+	Problems      []*ImportProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportLeadsResponse) Reset() {
+	*x = ImportLeadsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportLeadsResponse) ProtoMessage() {}
+
+func (x *ImportLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportLeadsResponse.ProtoReflect.Descriptor instead.
+func (*ImportLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ImportLeadsResponse) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ImportLeadsResponse) GetResult() ImportLeadsResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return ImportLeadsResponse_RESULT_UNSPECIFIED
+}
+
+func (x *ImportLeadsResponse) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ImportLeadsResponse) GetProblems() []*ImportProblem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+type ImportProblem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field or column; empty when it is about the whole row.
+	Field         string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportProblem) Reset() {
+	*x = ImportProblem{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportProblem) ProtoMessage() {}
+
+func (x *ImportProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportProblem.ProtoReflect.Descriptor instead.
+func (*ImportProblem) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ImportProblem) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ImportProblem) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+type ExportLeadsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLeadsRequest) Reset() {
+	*x = ExportLeadsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLeadsRequest) ProtoMessage() {}
+
+func (x *ExportLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLeadsRequest.ProtoReflect.Descriptor instead.
+func (*ExportLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{28}
+}
+
+type ExportLeadsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lead          *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLeadsResponse) Reset() {
+	*x = ExportLeadsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLeadsResponse) ProtoMessage() {}
+
+func (x *ExportLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLeadsResponse.ProtoReflect.Descriptor instead.
+func (*ExportLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ExportLeadsResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+type ExportEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only what was recorded at or after this; absent: everything.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsRequest) Reset() {
+	*x = ExportEventsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsRequest) ProtoMessage() {}
+
+func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsRequest.ProtoReflect.Descriptor instead.
+func (*ExportEventsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExportEventsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type ExportEventsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Place in the log, rising.
+	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// When it was recorded.
+	RecordedAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	Event         *Event                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsResponse) Reset() {
+	*x = ExportEventsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsResponse) ProtoMessage() {}
+
+func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsResponse.ProtoReflect.Descriptor instead.
+func (*ExportEventsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ExportEventsResponse) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ExportEventsResponse) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *ExportEventsResponse) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
 var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
@@ -1495,14 +2268,79 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestH\x00R\acapture\x12?\n" +
 	"\x05track\x18\x02 \x01(\v2'.nurture.ingest.v1.TrackActivityRequestH\x00R\x05track\x12C\n" +
 	"\aconsent\x18\x03 \x01(\v2'.nurture.ingest.v1.RecordConsentRequestH\x00R\aconsentB\t\n" +
-	"\acommand2\x93\x06\n" +
+	"\acommand\"\x8a\x01\n" +
+	"\x12ImportLeadsRequest\x123\n" +
+	"\x04plan\x18\x01 \x01(\v2\x1d.nurture.ingest.v1.ImportPlanH\x00R\x04plan\x120\n" +
+	"\x03row\x18\x02 \x01(\v2\x1c.nurture.ingest.v1.ImportRowH\x00R\x03rowB\r\n" +
+	"\x04part\x12\x05\xbaH\x02\b\x01\"\xb6\x03\n" +
+	"\n" +
+	"ImportPlan\x12\"\n" +
+	"\alist_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06listId\x12<\n" +
+	"\x06source\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,62})?$R\x06source\x12\x1e\n" +
+	"\x05title\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\x12L\n" +
+	"\x06fields\x18\x04 \x03(\v2).nurture.ingest.v1.ImportPlan.FieldsEntryB\t\xbaH\x06\x9a\x01\x03\x10\xf4\x03R\x06fields\x12!\n" +
+	"\acountry\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\acountry\x12<\n" +
+	"\x05basis\x18\x06 \x01(\v2\x1e.nurture.ingest.v1.ImportBasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12#\n" +
+	"\bactivity\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\bactivity\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe3\x02\n" +
+	"\vImportBasis\x12C\n" +
+	"\x04kind\x18\x01 \x01(\x0e2#.nurture.ingest.v1.ImportBasis.KindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12!\n" +
+	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12\x1c\n" +
+	"\x04text\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04text\x12+\n" +
+	"\ftext_version\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vtextVersion\x12 \n" +
+	"\x06column\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06column\x12%\n" +
+	"\tat_column\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\batColumn\"X\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tKIND_NONE\x10\x01\x12\x0f\n" +
+	"\vKIND_OPT_IN\x10\x02\x12\x1a\n" +
+	"\x16KIND_EXISTING_RELATION\x10\x03\"\xb4\x01\n" +
+	"\tImportRow\x12\x1f\n" +
+	"\x06number\x18\x01 \x01(\x04B\a\xbaH\x042\x02(\x01R\x06number\x12K\n" +
+	"\x06values\x18\x02 \x03(\v2(.nurture.ingest.v1.ImportRow.ValuesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xf4\x03R\x06values\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd3\x02\n" +
+	"\x13ImportLeadsResponse\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12E\n" +
+	"\x06result\x18\x02 \x01(\x0e2-.nurture.ingest.v1.ImportLeadsResponse.ResultR\x06result\x12\x17\n" +
+	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12<\n" +
+	"\bproblems\x18\x04 \x03(\v2 .nurture.ingest.v1.ImportProblemR\bproblems\"\x85\x01\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
+	"\x0eRESULT_UPDATED\x10\x02\x12\x14\n" +
+	"\x10RESULT_DUPLICATE\x10\x03\x12\x13\n" +
+	"\x0fRESULT_REJECTED\x10\x04\x12\x10\n" +
+	"\fRESULT_VALID\x10\x05\"?\n" +
+	"\rImportProblem\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x14\n" +
+	"\x12ExportLeadsRequest\"@\n" +
+	"\x13ExportLeadsResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\"G\n" +
+	"\x13ExportEventsRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xae\x01\n" +
+	"\x14ExportEventsResponse\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12;\n" +
+	"\vrecorded_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12.\n" +
+	"\x05event\x18\x04 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event2\xb8\b\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
 	"\rRecordConsent\x12'.nurture.ingest.v1.RecordConsentRequest\x1a(.nurture.ingest.v1.RecordConsentResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/leads/{lead_id}/consents\x12m\n" +
 	"\aGetLead\x12!.nurture.ingest.v1.GetLeadRequest\x1a\".nurture.ingest.v1.GetLeadResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/leads/{lead_id}\x12\x81\x01\n" +
 	"\rBatchGetLeads\x12'.nurture.ingest.v1.BatchGetLeadsRequest\x1a(.nurture.ingest.v1.BatchGetLeadsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/leads:batchGet\x12\x8d\x01\n" +
-	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activitiesB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activities\x12`\n" +
+	"\vImportLeads\x12%.nurture.ingest.v1.ImportLeadsRequest\x1a&.nurture.ingest.v1.ImportLeadsResponse(\x010\x01\x12^\n" +
+	"\vExportLeads\x12%.nurture.ingest.v1.ExportLeadsRequest\x1a&.nurture.ingest.v1.ExportLeadsResponse0\x01\x12a\n" +
+	"\fExportEvents\x12&.nurture.ingest.v1.ExportEventsRequest\x1a'.nurture.ingest.v1.ExportEventsResponse0\x01B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -1516,84 +2354,117 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
-	(*Who)(nil),                    // 0: nurture.ingest.v1.Who
-	(*CaptureLeadRequest)(nil),     // 1: nurture.ingest.v1.CaptureLeadRequest
-	(*CaptureLeadResponse)(nil),    // 2: nurture.ingest.v1.CaptureLeadResponse
-	(*TrackActivityRequest)(nil),   // 3: nurture.ingest.v1.TrackActivityRequest
-	(*TrackActivityResponse)(nil),  // 4: nurture.ingest.v1.TrackActivityResponse
-	(*RecordConsentRequest)(nil),   // 5: nurture.ingest.v1.RecordConsentRequest
-	(*RecordConsentResponse)(nil),  // 6: nurture.ingest.v1.RecordConsentResponse
-	(*GetLeadRequest)(nil),         // 7: nurture.ingest.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),        // 8: nurture.ingest.v1.GetLeadResponse
-	(*BatchGetLeadsRequest)(nil),   // 9: nurture.ingest.v1.BatchGetLeadsRequest
-	(*BatchGetLeadsResponse)(nil),  // 10: nurture.ingest.v1.BatchGetLeadsResponse
-	(*ListActivitiesRequest)(nil),  // 11: nurture.ingest.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil), // 12: nurture.ingest.v1.ListActivitiesResponse
-	(*State)(nil),                  // 13: nurture.ingest.v1.State
-	(*Event)(nil),                  // 14: nurture.ingest.v1.Event
-	(*Captured)(nil),               // 15: nurture.ingest.v1.Captured
-	(*Identified)(nil),             // 16: nurture.ingest.v1.Identified
-	(*Suppressed)(nil),             // 17: nurture.ingest.v1.Suppressed
-	(*Merged)(nil),                 // 18: nurture.ingest.v1.Merged
-	(*Apply)(nil),                  // 19: nurture.ingest.v1.Apply
-	(*Claim)(nil),                  // 20: nurture.ingest.v1.Claim
-	(*Inbound)(nil),                // 21: nurture.ingest.v1.Inbound
-	(*v1.Profile)(nil),             // 22: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),         // 23: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),             // 24: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),            // 25: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
-	(v1.Suppression)(0),            // 27: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                // 28: nurture.lead.v1.Lead
+	(ImportBasis_Kind)(0),           // 0: nurture.ingest.v1.ImportBasis.Kind
+	(ImportLeadsResponse_Result)(0), // 1: nurture.ingest.v1.ImportLeadsResponse.Result
+	(*Who)(nil),                     // 2: nurture.ingest.v1.Who
+	(*CaptureLeadRequest)(nil),      // 3: nurture.ingest.v1.CaptureLeadRequest
+	(*CaptureLeadResponse)(nil),     // 4: nurture.ingest.v1.CaptureLeadResponse
+	(*TrackActivityRequest)(nil),    // 5: nurture.ingest.v1.TrackActivityRequest
+	(*TrackActivityResponse)(nil),   // 6: nurture.ingest.v1.TrackActivityResponse
+	(*RecordConsentRequest)(nil),    // 7: nurture.ingest.v1.RecordConsentRequest
+	(*RecordConsentResponse)(nil),   // 8: nurture.ingest.v1.RecordConsentResponse
+	(*GetLeadRequest)(nil),          // 9: nurture.ingest.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),         // 10: nurture.ingest.v1.GetLeadResponse
+	(*BatchGetLeadsRequest)(nil),    // 11: nurture.ingest.v1.BatchGetLeadsRequest
+	(*BatchGetLeadsResponse)(nil),   // 12: nurture.ingest.v1.BatchGetLeadsResponse
+	(*ListActivitiesRequest)(nil),   // 13: nurture.ingest.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),  // 14: nurture.ingest.v1.ListActivitiesResponse
+	(*State)(nil),                   // 15: nurture.ingest.v1.State
+	(*Event)(nil),                   // 16: nurture.ingest.v1.Event
+	(*Captured)(nil),                // 17: nurture.ingest.v1.Captured
+	(*Identified)(nil),              // 18: nurture.ingest.v1.Identified
+	(*Suppressed)(nil),              // 19: nurture.ingest.v1.Suppressed
+	(*Merged)(nil),                  // 20: nurture.ingest.v1.Merged
+	(*Apply)(nil),                   // 21: nurture.ingest.v1.Apply
+	(*Claim)(nil),                   // 22: nurture.ingest.v1.Claim
+	(*Inbound)(nil),                 // 23: nurture.ingest.v1.Inbound
+	(*ImportLeadsRequest)(nil),      // 24: nurture.ingest.v1.ImportLeadsRequest
+	(*ImportPlan)(nil),              // 25: nurture.ingest.v1.ImportPlan
+	(*ImportBasis)(nil),             // 26: nurture.ingest.v1.ImportBasis
+	(*ImportRow)(nil),               // 27: nurture.ingest.v1.ImportRow
+	(*ImportLeadsResponse)(nil),     // 28: nurture.ingest.v1.ImportLeadsResponse
+	(*ImportProblem)(nil),           // 29: nurture.ingest.v1.ImportProblem
+	(*ExportLeadsRequest)(nil),      // 30: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportLeadsResponse)(nil),     // 31: nurture.ingest.v1.ExportLeadsResponse
+	(*ExportEventsRequest)(nil),     // 32: nurture.ingest.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),    // 33: nurture.ingest.v1.ExportEventsResponse
+	nil,                             // 34: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                             // 35: nurture.ingest.v1.ImportRow.ValuesEntry
+	(*v1.Profile)(nil),              // 36: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),          // 37: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),              // 38: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),             // 39: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),   // 40: google.protobuf.Timestamp
+	(v1.Suppression)(0),             // 41: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                 // 42: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	22, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	23, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	24, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	25, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	26, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	0,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	25, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	27, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	24, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	27, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	28, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	28, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	25, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	28, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	26, // 14: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 15: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	16, // 16: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	25, // 17: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	24, // 18: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	17, // 19: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	18, // 20: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	27, // 21: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 22: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	27, // 23: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	18, // 24: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	1,  // 25: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 26: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 27: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	1,  // 28: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 29: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 30: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 31: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 32: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11, // 33: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	2,  // 34: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 35: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 36: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 37: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 38: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 39: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	34, // [34:40] is the sub-list for method output_type
-	28, // [28:34] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	36, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	37, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	38, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	39, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	40, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	2,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	39, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	41, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	38, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	41, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	42, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	42, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	39, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	42, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	40, // 14: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	17, // 15: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	18, // 16: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	39, // 17: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	38, // 18: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	19, // 19: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	20, // 20: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	41, // 21: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	3,  // 22: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	41, // 23: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	20, // 24: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	3,  // 25: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	5,  // 26: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	7,  // 27: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	25, // 28: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	27, // 29: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	34, // 30: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	26, // 31: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	0,  // 32: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	35, // 33: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	1,  // 34: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	29, // 35: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	42, // 36: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	40, // 37: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	40, // 38: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	16, // 39: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	3,  // 40: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	5,  // 41: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	7,  // 42: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	9,  // 43: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	11, // 44: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	13, // 45: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	24, // 46: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	30, // 47: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	32, // 48: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	4,  // 49: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	6,  // 50: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	8,  // 51: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	10, // 52: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	12, // 53: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	14, // 54: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	28, // 55: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	31, // 56: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	33, // 57: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	49, // [49:58] is the sub-list for method output_type
+	40, // [40:49] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -1614,18 +2485,23 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Inbound_Track)(nil),
 		(*Inbound_Consent)(nil),
 	}
+	file_nurture_ingest_v1_ingest_proto_msgTypes[22].OneofWrappers = []any{
+		(*ImportLeadsRequest_Plan)(nil),
+		(*ImportLeadsRequest_Row)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_nurture_ingest_v1_ingest_proto_goTypes,
 		DependencyIndexes: file_nurture_ingest_v1_ingest_proto_depIdxs,
+		EnumInfos:         file_nurture_ingest_v1_ingest_proto_enumTypes,
 		MessageInfos:      file_nurture_ingest_v1_ingest_proto_msgTypes,
 	}.Build()
 	File_nurture_ingest_v1_ingest_proto = out.File

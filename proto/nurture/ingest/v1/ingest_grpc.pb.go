@@ -27,6 +27,9 @@ const (
 	IngestService_GetLead_FullMethodName        = "/nurture.ingest.v1.IngestService/GetLead"
 	IngestService_BatchGetLeads_FullMethodName  = "/nurture.ingest.v1.IngestService/BatchGetLeads"
 	IngestService_ListActivities_FullMethodName = "/nurture.ingest.v1.IngestService/ListActivities"
+	IngestService_ImportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ImportLeads"
+	IngestService_ExportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ExportLeads"
+	IngestService_ExportEvents_FullMethodName   = "/nurture.ingest.v1.IngestService/ExportEvents"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -51,6 +54,16 @@ type IngestServiceClient interface {
 	// ListActivities answers the latest things a lead did, newest last;
 	// NOT_FOUND for an unknown id.
 	ListActivities(ctx context.Context, in *ListActivitiesRequest, opts ...grpc.CallOption) (*ListActivitiesResponse, error)
+	// ImportLeads takes the rows of a list, one after the other, and answers each
+	// one: a row is durable when its answer comes. The first message is the plan.
+	// A row counts once for ever: whoever was cut off sends the unanswered rows, or
+	// all of them, again. gRPC only.
+	ImportLeads(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportLeadsRequest, ImportLeadsResponse], error)
+	// ExportLeads answers every lead there is, in no particular order. gRPC only.
+	ExportLeads(ctx context.Context, in *ExportLeadsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportLeadsResponse], error)
+	// ExportEvents answers every fact that ingest recorded, in the order of the
+	// log. gRPC only.
+	ExportEvents(ctx context.Context, in *ExportEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEventsResponse], error)
 }
 
 type ingestServiceClient struct {
@@ -121,6 +134,57 @@ func (c *ingestServiceClient) ListActivities(ctx context.Context, in *ListActivi
 	return out, nil
 }
 
+func (c *ingestServiceClient) ImportLeads(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportLeadsRequest, ImportLeadsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[0], IngestService_ImportLeads_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ImportLeadsRequest, ImportLeadsResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ImportLeadsClient = grpc.BidiStreamingClient[ImportLeadsRequest, ImportLeadsResponse]
+
+func (c *ingestServiceClient) ExportLeads(ctx context.Context, in *ExportLeadsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportLeadsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[1], IngestService_ExportLeads_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportLeadsRequest, ExportLeadsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ExportLeadsClient = grpc.ServerStreamingClient[ExportLeadsResponse]
+
+func (c *ingestServiceClient) ExportEvents(ctx context.Context, in *ExportEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEventsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[2], IngestService_ExportEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportEventsRequest, ExportEventsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ExportEventsClient = grpc.ServerStreamingClient[ExportEventsResponse]
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -143,6 +207,16 @@ type IngestServiceServer interface {
 	// ListActivities answers the latest things a lead did, newest last;
 	// NOT_FOUND for an unknown id.
 	ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error)
+	// ImportLeads takes the rows of a list, one after the other, and answers each
+	// one: a row is durable when its answer comes. The first message is the plan.
+	// A row counts once for ever: whoever was cut off sends the unanswered rows, or
+	// all of them, again. gRPC only.
+	ImportLeads(grpc.BidiStreamingServer[ImportLeadsRequest, ImportLeadsResponse]) error
+	// ExportLeads answers every lead there is, in no particular order. gRPC only.
+	ExportLeads(*ExportLeadsRequest, grpc.ServerStreamingServer[ExportLeadsResponse]) error
+	// ExportEvents answers every fact that ingest recorded, in the order of the
+	// log. gRPC only.
+	ExportEvents(*ExportEventsRequest, grpc.ServerStreamingServer[ExportEventsResponse]) error
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -170,6 +244,15 @@ func (UnimplementedIngestServiceServer) BatchGetLeads(context.Context, *BatchGet
 }
 func (UnimplementedIngestServiceServer) ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListActivities not implemented")
+}
+func (UnimplementedIngestServiceServer) ImportLeads(grpc.BidiStreamingServer[ImportLeadsRequest, ImportLeadsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ImportLeads not implemented")
+}
+func (UnimplementedIngestServiceServer) ExportLeads(*ExportLeadsRequest, grpc.ServerStreamingServer[ExportLeadsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportLeads not implemented")
+}
+func (UnimplementedIngestServiceServer) ExportEvents(*ExportEventsRequest, grpc.ServerStreamingServer[ExportEventsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportEvents not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -300,6 +383,35 @@ func _IngestService_ListActivities_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_ImportLeads_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(IngestServiceServer).ImportLeads(&grpc.GenericServerStream[ImportLeadsRequest, ImportLeadsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ImportLeadsServer = grpc.BidiStreamingServer[ImportLeadsRequest, ImportLeadsResponse]
+
+func _IngestService_ExportLeads_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportLeadsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(IngestServiceServer).ExportLeads(m, &grpc.GenericServerStream[ExportLeadsRequest, ExportLeadsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ExportLeadsServer = grpc.ServerStreamingServer[ExportLeadsResponse]
+
+func _IngestService_ExportEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportEventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(IngestServiceServer).ExportEvents(m, &grpc.GenericServerStream[ExportEventsRequest, ExportEventsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_ExportEventsServer = grpc.ServerStreamingServer[ExportEventsResponse]
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,6 +444,23 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _IngestService_ListActivities_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ImportLeads",
+			Handler:       _IngestService_ImportLeads_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "ExportLeads",
+			Handler:       _IngestService_ExportLeads_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportEvents",
+			Handler:       _IngestService_ExportEvents_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "nurture/ingest/v1/ingest.proto",
 }
