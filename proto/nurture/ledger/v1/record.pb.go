@@ -355,7 +355,13 @@ type Parked struct {
 	FirstAt  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
 	ParkedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=parked_at,json=parkedAt,proto3" json:"parked_at,omitempty"`
 	// The input's own time: the fold's clock when it is tried again.
-	MessageTime   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=message_time,json=messageTime,proto3" json:"message_time,omitempty"`
+	MessageTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=message_time,json=messageTime,proto3" json:"message_time,omitempty"`
+	// The source that sent it, for what ingest did not take; empty otherwise.
+	Source string `protobuf:"bytes,14,opt,name=source,proto3" json:"source,omitempty"`
+	// How to read it again: "form", "segment", "inbound", or a webhook's dialect.
+	Kind string `protobuf:"bytes,15,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What is wrong with it, field by field.
+	Faults        []*Fault `protobuf:"bytes,16,rep,name=faults,proto3" json:"faults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -481,6 +487,82 @@ func (x *Parked) GetMessageTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Parked) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Parked) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Parked) GetFaults() []*Fault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+// Fault is what is wrong with one field of what was sent.
+type Fault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the field; empty for the whole.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What was expected, in words for a person.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fault) Reset() {
+	*x = Fault{}
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fault) ProtoMessage() {}
+
+func (x *Fault) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fault.ProtoReflect.Descriptor instead.
+func (*Fault) Descriptor() ([]byte, []int) {
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Fault) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Fault) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_nurture_ledger_v1_record_proto protoreflect.FileDescriptor
 
 const file_nurture_ledger_v1_record_proto_rawDesc = "" +
@@ -510,7 +592,7 @@ const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	"\x04Mark\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12%\n" +
 	"\x0estream_created\x18\x02 \x01(\x06R\rstreamCreated\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\"\x8a\x04\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\"\xe8\x04\n" +
 	"\x06Parked\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12\x16\n" +
@@ -525,10 +607,16 @@ const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	" \x01(\rR\battempts\x125\n" +
 	"\bfirst_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\afirstAt\x127\n" +
 	"\tparked_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bparkedAt\x12=\n" +
-	"\fmessage_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vmessageTime\x1a:\n" +
+	"\fmessage_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vmessageTime\x12\x16\n" +
+	"\x06source\x18\x0e \x01(\tR\x06source\x12\x12\n" +
+	"\x04kind\x18\x0f \x01(\tR\x04kind\x120\n" +
+	"\x06faults\x18\x10 \x03(\v2\x18.nurture.ledger.v1.FaultR\x06faults\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B?Z=github.com/nurturehq/nurture/proto/nurture/ledger/v1;ledgerv1b\x06proto3"
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
+	"\x05Fault\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessageB?Z=github.com/nurturehq/nurture/proto/nurture/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_nurture_ledger_v1_record_proto_rawDescOnce sync.Once
@@ -542,30 +630,32 @@ func file_nurture_ledger_v1_record_proto_rawDescGZIP() []byte {
 	return file_nurture_ledger_v1_record_proto_rawDescData
 }
 
-var file_nurture_ledger_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_nurture_ledger_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_nurture_ledger_v1_record_proto_goTypes = []any{
 	(*Record)(nil),                // 0: nurture.ledger.v1.Record
 	(*Cause)(nil),                 // 1: nurture.ledger.v1.Cause
 	(*Mark)(nil),                  // 2: nurture.ledger.v1.Mark
 	(*Parked)(nil),                // 3: nurture.ledger.v1.Parked
-	nil,                           // 4: nurture.ledger.v1.Parked.HeadersEntry
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Fault)(nil),                 // 4: nurture.ledger.v1.Fault
+	nil,                           // 5: nurture.ledger.v1.Parked.HeadersEntry
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_nurture_ledger_v1_record_proto_depIdxs = []int32{
-	5, // 0: nurture.ledger.v1.Record.wake_at:type_name -> google.protobuf.Timestamp
-	5, // 1: nurture.ledger.v1.Record.armed_at:type_name -> google.protobuf.Timestamp
-	1, // 2: nurture.ledger.v1.Record.causes:type_name -> nurture.ledger.v1.Cause
-	2, // 3: nurture.ledger.v1.Record.applied:type_name -> nurture.ledger.v1.Mark
-	5, // 4: nurture.ledger.v1.Cause.now:type_name -> google.protobuf.Timestamp
-	4, // 5: nurture.ledger.v1.Parked.headers:type_name -> nurture.ledger.v1.Parked.HeadersEntry
-	5, // 6: nurture.ledger.v1.Parked.first_at:type_name -> google.protobuf.Timestamp
-	5, // 7: nurture.ledger.v1.Parked.parked_at:type_name -> google.protobuf.Timestamp
-	5, // 8: nurture.ledger.v1.Parked.message_time:type_name -> google.protobuf.Timestamp
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	6,  // 0: nurture.ledger.v1.Record.wake_at:type_name -> google.protobuf.Timestamp
+	6,  // 1: nurture.ledger.v1.Record.armed_at:type_name -> google.protobuf.Timestamp
+	1,  // 2: nurture.ledger.v1.Record.causes:type_name -> nurture.ledger.v1.Cause
+	2,  // 3: nurture.ledger.v1.Record.applied:type_name -> nurture.ledger.v1.Mark
+	6,  // 4: nurture.ledger.v1.Cause.now:type_name -> google.protobuf.Timestamp
+	5,  // 5: nurture.ledger.v1.Parked.headers:type_name -> nurture.ledger.v1.Parked.HeadersEntry
+	6,  // 6: nurture.ledger.v1.Parked.first_at:type_name -> google.protobuf.Timestamp
+	6,  // 7: nurture.ledger.v1.Parked.parked_at:type_name -> google.protobuf.Timestamp
+	6,  // 8: nurture.ledger.v1.Parked.message_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: nurture.ledger.v1.Parked.faults:type_name -> nurture.ledger.v1.Fault
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ledger_v1_record_proto_init() }
@@ -579,7 +669,7 @@ func file_nurture_ledger_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ledger_v1_record_proto_rawDesc), len(file_nurture_ledger_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
