@@ -32,6 +32,7 @@ const (
 
 // Park stores a message that could not be processed where a person finds it.
 // Parking the same message of a service again within two minutes is one entry.
+// What a source sent and nobody took (Source is set) goes by ParkReject.
 func (b *Bus) Park(ctx context.Context, p *ledgerv1.Parked) error {
 	if p.GetParkedAt() == nil {
 		p.ParkedAt = timestamppb.Now()
@@ -121,6 +122,9 @@ func (b *Bus) Redrive(ctx context.Context, seq uint64) error {
 	}
 	if p.GetLeadId() != "" && streamOf(p.GetService()) == "" {
 		return fmt.Errorf("parked message %d was read by %q, which is no service with a stream of its own: only dismiss it", seq, p.GetService())
+	}
+	if p.GetSubject() == "" {
+		return fmt.Errorf("parked message %d is what source %s sent and ingest did not take: send it back with `nurture rejects redrive`", seq, p.GetSource())
 	}
 	msg := redriven(p)
 	if _, err := b.Publish(ctx, msg); err != nil && !isAny(err, ErrConflict) {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -44,6 +44,9 @@ type Config struct {
 	CacheLeads      int    `yaml:"cache_leads" help:"states each lane keeps in memory"`
 	CacheKeys       int    `yaml:"cache_keys" help:"identities kept in memory"`
 	MaxInFlight     int    `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
+	PublicURL       string `yaml:"public_url" help:"address that senders reach ingest at, like https://in.example.com; some sign it"`
+
+	RejectRetention time.Duration `yaml:"reject_retention" help:"how long what was not taken is kept for a person to look at"`
 }
 
 // DefaultConfig are the settings that need no thought.
@@ -55,6 +58,7 @@ func DefaultConfig() Config {
 		CacheLeads:      10_000,
 		CacheKeys:       100_000,
 		MaxInFlight:     20_000,
+		RejectRetention: 30 * 24 * time.Hour,
 	}
 }
 
@@ -71,7 +75,7 @@ type Deps struct {
 type Service struct {
 	cfg      Config
 	deps     Deps
-	sources  *source.Set
+	sources  *source.Live
 	hasher   *identity.Hasher
 	ledger   *ledger.Ledger[*ingestv1.State]
 	book     *store.Book
@@ -87,11 +91,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.MaxInFlight < 1 || cfg.Lanes < 1 {
 		return nil, errors.New("configure ingest: max_in_flight and lanes must be at least 1")
 	}
-	raw, err := os.ReadFile(cfg.Sources)
-	if err != nil {
-		return nil, fmt.Errorf("read sources: %w (set sources to the path of your sources.yaml)", err)
-	}
-	sources, err := source.Parse(cfg.Sources, raw)
+	sources, err := readSources(cfg.Sources)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, deps: deps, sources: sources, hasher: identity.NewHasher(secret),
+		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 	}
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
@@ -152,7 +152,8 @@ func (s *Service) serve(ctx context.Context) error {
 			ingestv1.RegisterIngestServiceHandler,
 		},
 		Handler: web.New(web.Deps{
-			Accept: s.accept, Quarantine: s.quarantine, Sources: s.sources, Log: s.deps.Log, Now: s.deps.Now,
+			Accept: s.accept, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
+			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), Log: s.deps.Log, Now: s.deps.Now,
 		}),
 		Ready: s.ready,
 	})

@@ -14,12 +14,13 @@ import (
 func (s *Service) Ledger() *ledger.Ledger[*ingestv1.State] { return s.ledger }
 
 // Lint says what is wrong with a sources file, with line and column; nil when
-// ingest can use it.
+// ingest can use it. The secrets that it names need not be there: they are
+// where ingest runs, not where the file is checked.
 func Lint(file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read sources: %w", err)
 	}
-	_, err = source.Parse(file, raw)
+	_, err = source.Parse(file, raw, nil)
 	return err
 }

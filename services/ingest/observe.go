@@ -19,6 +19,7 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
 )
 
 // metrics are what ingest counts.
@@ -53,7 +54,7 @@ func (s *Service) count(ctx context.Context, subs []person.Submission, outcomes 
 
 // known keeps the number of label values bounded: senders may name any source.
 func (s *Service) known(name string) string {
-	if _, ok := s.sources.Named(name); ok || name == "campaign" {
+	if _, ok := s.sources.Current().Named(name); ok || name == "campaign" {
 		return name
 	}
 	return "other"
@@ -94,4 +95,10 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
 	}
 	return s.deps.Bus.Park(ctx, parked)
+}
+
+// reject keeps what an authenticated source sent and nobody took, where a person
+// sees it.
+func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
+	return s.deps.Bus.ParkReject(ctx, what.Parked(), s.cfg.RejectRetention)
 }

@@ -39,7 +39,7 @@ const retryAfter = 2 * time.Second
 // Deps are what a feed works with.
 type Deps struct {
 	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
-	Sources *source.Set
+	Sources *source.Live
 	Bus     *bus.Bus
 	Log     *slog.Logger
 }
@@ -153,7 +153,7 @@ func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
 }
 
 func (f *Feed) country(name string) string {
-	if src, ok := f.Sources.Named(name); ok {
+	if src, ok := f.Sources.Current().Named(name); ok {
 		return src.Country
 	}
 	return ""

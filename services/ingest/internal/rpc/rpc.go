@@ -31,7 +31,7 @@ const defaultActivities = 50
 type Deps struct {
 	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
 	Ledger  *ledger.Ledger[*ingestv1.State]
-	Sources *source.Set
+	Sources *source.Live
 }
 
 // Server answers ingest's calls.
@@ -46,7 +46,7 @@ func New(d Deps) *Server { return &Server{Deps: d} }
 // CaptureLead records that somebody raised a hand.
 func (s *Server) CaptureLead(ctx context.Context, req *ingestv1.CaptureLeadRequest) (*ingestv1.CaptureLeadResponse, error) {
 	country := ""
-	if src, ok := s.Sources.Named(req.GetSource()); ok {
+	if src, ok := s.Sources.Current().Named(req.GetSource()); ok {
 		country = src.Country
 	}
 	out, err := s.accept(ctx)(person.FromCapture(req, country))

@@ -82,7 +82,7 @@ func asInvalid(err error) error {
 
 func (r *routes) formSource(req *http.Request) (*source.Source, error) {
 	name := req.PathValue("source")
-	src, ok := r.Sources.Named(name)
+	src, ok := r.Sources.Current().Named(name)
 	if !ok || src.Form == nil {
 		return nil, rpc.Mark(fmt.Errorf("there is no form %.64q; forms are the sources with a form: section in sources.yaml", name), codes.NotFound)
 	}

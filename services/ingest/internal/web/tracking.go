@@ -70,13 +70,13 @@ func (r *routes) tracking(kind string) http.HandlerFunc {
 func (r *routes) keyed(req *http.Request, inBody string) (*source.Source, error) {
 	key := inBody
 	for _, k := range headerKeys(req) {
-		if src, ok := r.Sources.Keyed(k); ok {
+		if src, ok := r.Sources.Current().Keyed(k); ok {
 			return r.admitted(req, src)
 		}
 		key = k
 	}
 	if inBody != "" {
-		if src, ok := r.Sources.Keyed(inBody); ok {
+		if src, ok := r.Sources.Current().Keyed(inBody); ok {
 			return r.admitted(req, src)
 		}
 	}

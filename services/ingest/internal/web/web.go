@@ -22,6 +22,7 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
@@ -33,9 +34,17 @@ type Deps struct {
 	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
 	// Quarantine keeps a form that a machine seems to have sent.
 	Quarantine func(ctx context.Context, req *ingestv1.CaptureLeadRequest) error
-	Sources    *source.Set
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Reject keeps what an authenticated source sent and we do not take, where a
+	// person sees it and can have it read again. An error means that it is not
+	// kept: answer 503, so that it is sent again.
+	Reject  func(ctx context.Context, what reject.Rejected) error
+	Sources *source.Live
+	// PublicURL is the address that senders reach us at, without a slash at its
+	// end, like https://in.example.com: part of what some of them sign. Empty:
+	// what the request says.
+	PublicURL string
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // routes are the handlers.

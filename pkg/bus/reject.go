@@ -1,0 +1,44 @@
+package bus
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+)
+
+// RejectSubject is where what a source sent and nobody took waits for a person.
+// source may be "*" for all.
+func RejectSubject(source string) string { return "parked.ingest.source." + source }
+
+// ParkReject keeps what a source sent and nobody took, for ttl (whole seconds;
+// 0: until a person decides). The same words of the same source within two
+// minutes are one entry. Nothing of it is logged: it is a person's data.
+func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked, ttl time.Duration) error {
+	if p.GetParkedAt() == nil {
+		p.ParkedAt = timestamppb.Now()
+	}
+	data, err := proto.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode reject: %w", err)
+	}
+	words := sha256.Sum256(append([]byte(p.GetSource()+" "+p.GetKind()+" "+p.GetReason()+" "), p.GetData()...))
+	msg := &nats.Msg{Subject: RejectSubject(p.GetSource()), Data: data, Header: nats.Header{}}
+	msg.Header.Set(jetstream.MsgIDHeader, "reject-"+hex.EncodeToString(words[:]))
+	if ttl >= time.Second {
+		msg.Header.Set(jetstream.MsgTTLHeader, ttl.Truncate(time.Second).String())
+	}
+	Inject(ctx, msg.Header)
+	if _, err := b.Publish(ctx, msg); err != nil {
+		return fmt.Errorf("keep reject of %s: %w", p.GetSource(), err)
+	}
+	return nil
+}

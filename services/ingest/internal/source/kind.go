@@ -1,0 +1,84 @@
+package source
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nurturehq/nurture/pkg/config"
+)
+
+// Kind is what a dialect of webhooks wants to be told in sources.yaml.
+type Kind struct {
+	// Secret: at least one secret is needed, for without it nobody could tell a
+	// sender from a stranger.
+	Secret bool
+	// Options and Credentials are the names that may be set.
+	Options, Credentials []string
+}
+
+// Kinds are all dialects of webhooks by name. Whoever adds a dialect says here
+// what it can be told, so that a mistake is found when the file is read.
+func Kinds() map[string]Kind {
+	return map[string]Kind{
+		"google_ads":  {Secret: true},
+		"meta":        {Secret: true, Options: []string{"api_version"}, Credentials: []string{"access_token", "verify_token"}},
+		"linkedin":    {Secret: true, Options: []string{"api_version"}, Credentials: []string{"access_token"}},
+		"typeform":    {Secret: true},
+		"hubspot":     {Secret: true, Credentials: []string{"access_token"}},
+		"webhook":     {Secret: true},
+		"cloudevents": {Secret: true},
+		"crm":         {Secret: true},
+		"sendgrid":    {Secret: true},
+		"ses":         {Options: []string{"topic_arn"}},
+		"postmark":    {Secret: true},
+		"mailgun":     {Secret: true},
+		"resend":      {Secret: true},
+	}
+}
+
+// kind checks what the file says about a source's webhooks against its dialect.
+func (r *reader) kind(name string, spec Spec) {
+	told := spec.Kind.Value
+	if told == "" {
+		r.noDialect(name, spec)
+		return
+	}
+	k, ok := Kinds()[told]
+	if !ok {
+		r.fail(spec.Kind, "kind %q is not known; expected one of %s", told, strings.Join(slices.Sorted(maps.Keys(Kinds())), ", "))
+		return
+	}
+	if k.Secret && len(spec.Secrets) == 0 {
+		r.fail(spec.Kind, "source %s needs secrets: [{env: NAME}] or [{file: path}], or nobody could tell its webhooks from forged ones", name)
+	}
+	for option, at := range spec.Options {
+		r.known(at, "option", option, k.Options)
+	}
+	for credential, at := range spec.Credentials {
+		r.known(at.place(), "credential", credential, k.Credentials)
+	}
+}
+
+func (r *reader) known(at config.Text, what, name string, known []string) {
+	switch {
+	case slices.Contains(known, name):
+	case len(known) == 0:
+		r.fail(at, "unknown %s %q: this kind has none", what, name)
+	default:
+		r.fail(at, "unknown %s %q; expected one of %s", what, name, strings.Join(known, ", "))
+	}
+}
+
+// noDialect refuses what only webhooks have.
+func (r *reader) noDialect(name string, spec Spec) {
+	for _, s := range spec.Secrets {
+		r.fail(s.place(), "source %s has secrets but no kind: whose webhooks are they?", name)
+	}
+	for _, at := range spec.Options {
+		r.fail(at, "source %s has options but no kind", name)
+	}
+	for _, s := range spec.Credentials {
+		r.fail(s.place(), "source %s has credentials but no kind", name)
+	}
+}
