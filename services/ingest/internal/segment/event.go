@@ -2,8 +2,6 @@ package segment
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,53 +10,80 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/loose"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 )
 
-// event is one call of a tracking library.
-type event struct {
-	Type              text   `json:"type"`
-	Event             text   `json:"event"`
-	Name              text   `json:"name"`
-	MessageID         text   `json:"messageId"`
-	UserID            text   `json:"userId"`
-	AnonymousID       text   `json:"anonymousId"`
-	PreviousID        text   `json:"previousId"`
-	Timestamp         stamp  `json:"timestamp"`
-	OriginalTimestamp stamp  `json:"originalTimestamp"`
-	SentAt            stamp  `json:"sentAt"`
-	Traits            values `json:"traits"`
-	Properties        values `json:"properties"`
-	Context           scope  `json:"context"`
+// Event is one call of a tracking library.
+type Event struct {
+	Type              loose.Text   `json:"type"`
+	Event             loose.Text   `json:"event"`
+	Name              loose.Text   `json:"name"`
+	Category          loose.Text   `json:"category"`
+	MessageID         loose.Text   `json:"messageId"`
+	UserID            loose.Text   `json:"userId"`
+	AnonymousID       loose.Text   `json:"anonymousId"`
+	PreviousID        loose.Text   `json:"previousId"`
+	GroupID           loose.Text   `json:"groupId"`
+	Timestamp         loose.Time   `json:"timestamp"`
+	OriginalTimestamp loose.Time   `json:"originalTimestamp"`
+	SentAt            loose.Time   `json:"sentAt"`
+	Traits            loose.Object `json:"traits"`
+	Properties        loose.Object `json:"properties"`
+	Context           Context      `json:"context"`
+	Integrations      loose.Object `json:"integrations"`
 }
 
-// scope is what a library adds to every call.
-type scope struct {
-	Campaign values `json:"campaign"`
-	Page     values `json:"page"`
-	Traits   values `json:"traits"`
-	Locale   text   `json:"locale"`
-	Timezone text   `json:"timezone"`
+// Item reads the event: what it tells about whom.
+func (e *Event) Item(from From) Item {
+	item := Item{MessageID: string(e.MessageID)}
+	if unwanted(e.Integrations) {
+		item.LeftOut = "its integrations do not want it here"
+		return item
+	}
+	capture, kind, faults := e.capture(from)
+	item.Faults = faults
+	if capture == nil {
+		return item
+	}
+	id := cmp.Or(capture.GetActivity().GetId(), item.MessageID)
+	item.Submission = &person.Submission{
+		ID: person.Scoped(from.Source, id), Kind: kind, Apply: &ingestv1.Apply{Capture: capture},
+	}
+	return item
+}
+
+// unwanted reports whether the sender forbids this event to us, by our name or
+// by forbidding it to all who are not named.
+func unwanted(integrations loose.Object) bool {
+	allowed := func(name string) (answer, given bool) {
+		raw := string(integrations[name])
+		return raw != "false", raw != "" && raw != "null"
+	}
+	for _, name := range [...]string{"Nurture", "nurture"} {
+		if answer, given := allowed(name); given {
+			return !answer
+		}
+	}
+	answer, given := allowed("All")
+	return given && !answer
 }
 
 // inherit takes over what the batch says for all its events.
-func (e *event) inherit(shared *event) {
+func (e *Event) inherit(shared *Event) {
 	e.Type = cmp.Or(e.Type, shared.Type)
 	if e.SentAt.IsZero() {
 		e.SentAt = shared.SentAt
 	}
-	c, s := &e.Context, &shared.Context
-	c.Locale, c.Timezone = cmp.Or(c.Locale, s.Locale), cmp.Or(c.Timezone, s.Timezone)
-	for _, pair := range [...][2]*values{{&c.Campaign, &s.Campaign}, {&c.Page, &s.Page}, {&c.Traits, &s.Traits}} {
-		if *pair[0] == nil {
-			*pair[0] = *pair[1]
-		}
+	if e.Integrations == nil {
+		e.Integrations = shared.Integrations
 	}
+	e.Context.inherit(&shared.Context)
 }
 
 // capture says what the event tells. It is nil when the event cannot be used.
-func (e *event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []normal.Fault) {
+func (e *Event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []normal.Fault) {
 	req := &ingestv1.CaptureLeadRequest{
 		Source: from.Source, UserId: string(e.UserID), AnonymousId: string(e.AnonymousID),
 		Profile: &leadv1.Profile{}, OccurredAt: e.happened(from.Received), Attribution: e.attribution(),
@@ -89,7 +114,7 @@ func (e *event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []norm
 
 // check refuses an event that nobody can be found for, and names what it does
 // not refuse but leaves out.
-func (e *event) check(req *ingestv1.CaptureLeadRequest, kind string, from From) (*ingestv1.CaptureLeadRequest, string, []normal.Fault) {
+func (e *Event) check(req *ingestv1.CaptureLeadRequest, kind string, from From) (*ingestv1.CaptureLeadRequest, string, []normal.Fault) {
 	if req.GetActivity() != nil && normal.SnakeCase(req.GetActivity().GetType()) == "" {
 		return nil, "", []normal.Fault{{Field: "event", Message: "is missing; expected what was done, like Demo Requested"}}
 	}
@@ -101,7 +126,7 @@ func (e *event) check(req *ingestv1.CaptureLeadRequest, kind string, from From) 
 }
 
 // happened corrects the sender's clock by the difference seen when it sent.
-func (e *event) happened(received time.Time) *timestamppb.Timestamp {
+func (e *Event) happened(received time.Time) *timestamppb.Timestamp {
 	at := e.OriginalTimestamp
 	if at.IsZero() {
 		at = e.Timestamp
@@ -115,27 +140,35 @@ func (e *event) happened(received time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(at.Time)
 }
 
-func (e *event) activity(name string) *leadv1.Activity {
-	a := &leadv1.Activity{Id: string(e.MessageID), Type: name, Properties: e.Properties.strings()}
-	if e.Name != "" {
-		a.Properties["name"] = string(e.Name)
-	}
-	for _, field := range [...]string{"path", "url", "title", "referrer"} {
-		if v := e.Context.Page.text(field); v != "" && a.Properties[field] == "" {
-			a.Properties[field] = v
+func (e *Event) activity(name string) *leadv1.Activity {
+	p := e.Properties.Flat()
+	add := func(name, value string) {
+		if value != "" && p[name] == "" {
+			p[name] = value
 		}
 	}
-	return a
+	if e.Name != "" {
+		p["name"] = string(e.Name)
+	}
+	add("category", string(e.Category))
+	for _, field := range [...]string{"path", "url", "title", "referrer"} {
+		add(field, e.Context.Page.Text(field))
+	}
+	add("user_agent", string(e.Context.UserAgent))
+	add("device_type", e.Context.Device.Text("type"))
+	add("os", e.Context.OS.Text("name"))
+	add("app", e.Context.App.Text("name"))
+	return &leadv1.Activity{Id: string(e.MessageID), Type: name, Properties: p}
 }
 
 // attribution reads the campaign that the library found, or the page's address.
-func (e *event) attribution() *leadv1.Attribution {
-	page, referrer := e.Context.Page.text("url"), e.Context.Page.text("referrer")
+func (e *Event) attribution() *leadv1.Attribution {
+	page, referrer := e.Context.Page.Text("url"), e.Context.Page.Text("referrer")
 	if page == "" && strings.EqualFold(string(e.Type), "page") {
-		page, referrer = e.Properties.text("url"), e.Properties.text("referrer")
+		page, referrer = e.Properties.Text("url"), e.Properties.Text("referrer")
 	}
-	a := normal.Campaign(page, referrer)
-	if len(e.Context.Campaign) == 0 {
+	a := normal.Campaign(page, cmp.Or(referrer, e.Context.Referrer.Text("url")))
+	if len(e.Context.Campaign) == 0 && e.Context.Referrer.Text("id") == "" {
 		return a
 	}
 	if a == nil {
@@ -146,76 +179,9 @@ func (e *event) attribution() *leadv1.Attribution {
 		if name == "name" {
 			param = "utm_campaign"
 		}
-		normal.Tag(a, param, e.Context.Campaign.text(name))
+		normal.Tag(a, param, e.Context.Campaign.Text(name))
 	}
+	// The library names the click that brought the visitor by its kind.
+	normal.Tag(a, e.Context.Referrer.Text("type"), e.Context.Referrer.Text("id"))
 	return a
-}
-
-// describe enters traits into the profile; those it does not know are
-// attributes. Three of them are commonly objects.
-func (e *event) describe(req *ingestv1.CaptureLeadRequest) {
-	for name, raw := range e.Traits {
-		switch inner := e.Traits.object(name); {
-		case name == "company" && inner != nil:
-			company(req, inner)
-		case name == "consents" && inner != nil:
-			consents(req, inner)
-		case name == "address" && inner != nil:
-			req.Profile.Country = cmp.Or(req.Profile.GetCountry(), inner.text("country"))
-		default:
-			tell(req, name, plain(raw))
-		}
-	}
-}
-
-// consents reads answers by purpose, like {"marketing_email": true}.
-func consents(req *ingestv1.CaptureLeadRequest, answers values) {
-	for _, purpose := range slices.Sorted(maps.Keys(answers)) {
-		answer := answers.text(purpose)
-		if answer != "true" && answer != "false" {
-			continue
-		}
-		req.Consents = append(req.Consents, &leadv1.Consent{
-			Purpose: purpose, Granted: answer == "true", Source: req.GetSource(), Method: "api",
-		})
-	}
-}
-
-// describeFrom adds what the context knows. It never replaces what was told.
-func (e *event) describeFrom(req *ingestv1.CaptureLeadRequest) {
-	p := req.GetProfile()
-	p.Email = cmp.Or(p.GetEmail(), e.Context.Traits.text("email"))
-	if req.GetActivity() == nil {
-		p.Language = cmp.Or(p.GetLanguage(), string(e.Context.Locale))
-		p.TimeZone = cmp.Or(p.GetTimeZone(), string(e.Context.Timezone))
-	}
-}
-
-func company(req *ingestv1.CaptureLeadRequest, traits values) {
-	p := req.GetProfile()
-	p.Company = cmp.Or(traits.text("name"), p.GetCompany())
-	p.Industry = cmp.Or(traits.text("industry"), p.GetIndustry())
-	p.Website = cmp.Or(traits.text("website"), p.GetWebsite())
-	for _, name := range [...]string{"employees", "employee_count", "employeeCount"} {
-		if v := traits.text(name); v != "" {
-			normal.Tell(req, "employees", v)
-		}
-	}
-	if plan := traits.text("plan"); plan != "" {
-		tell(req, "plan", plan)
-	}
-}
-
-func tell(req *ingestv1.CaptureLeadRequest, name, value string) {
-	name = normal.SnakeCase(name)
-	if name == "" || value == "" || name == "user_id" || name == "anonymous_id" || name == "external_id" || name == "id" {
-		return
-	}
-	if normal.Tell(req, name, value) {
-		return
-	}
-	if req.Profile.Attributes == nil {
-		req.Profile.Attributes = map[string]string{}
-	}
-	req.Profile.Attributes[name] = value
 }

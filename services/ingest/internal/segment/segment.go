@@ -8,8 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
-
+	"github.com/nurturehq/nurture/services/ingest/internal/loose"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 )
@@ -21,13 +20,9 @@ const (
 	MaxEvents = 2500
 )
 
-// maxDepth bounds how deep objects and lists may be nested.
-const maxDepth = 32
-
 // Errors of a whole body.
 var (
 	ErrJSON      = errors.New("the body is not JSON; expected an object like {\"type\":\"track\",\"userId\":\"u1\",\"event\":\"Demo Requested\"}")
-	ErrDeep      = fmt.Errorf("the body nests deeper than %d levels", maxDepth)
 	ErrTooMany   = fmt.Errorf("the batch has more than %d events; send several", MaxEvents)
 	ErrNoEvents  = errors.New("the batch is empty; expected {\"batch\":[...]}")
 	errNotObject = errors.New("is not an event; expected an object with at least type and userId or anonymousId")
@@ -39,7 +34,7 @@ type Envelope struct {
 	// Batch is true for a batch, false for one event.
 	Batch  bool
 	events []json.RawMessage
-	shared event
+	shared Event
 }
 
 // Len is the number of events.
@@ -48,14 +43,15 @@ func (e *Envelope) Len() int { return len(e.events) }
 // Open takes a body apart. kind is the type of a single event as its address
 // says it, "batch", or empty when only the body can say.
 func Open(body []byte, kind string) (*Envelope, error) {
-	if err := shallow(body); err != nil {
+	if err := loose.Shallow(body); err != nil {
 		return nil, err
 	}
 	var outer struct {
-		Batch    *[]json.RawMessage `json:"batch"`
-		WriteKey text               `json:"writeKey"`
-		SentAt   stamp              `json:"sentAt"`
-		Context  scope              `json:"context"`
+		Batch        *[]json.RawMessage `json:"batch"`
+		WriteKey     loose.Text         `json:"writeKey"`
+		SentAt       loose.Time         `json:"sentAt"`
+		Context      Context            `json:"context"`
+		Integrations loose.Object       `json:"integrations"`
 	}
 	if err := json.Unmarshal(body, &outer); err != nil {
 		return nil, fmt.Errorf("%w (%w)", ErrJSON, err)
@@ -63,11 +59,11 @@ func Open(body []byte, kind string) (*Envelope, error) {
 	env := &Envelope{WriteKey: string(outer.WriteKey)}
 	if outer.Batch == nil && kind != "batch" {
 		env.events = []json.RawMessage{body}
-		env.shared.Type = text(kind)
+		env.shared.Type = loose.Text(kind)
 		return env, nil
 	}
 	env.Batch = true
-	env.shared.SentAt, env.shared.Context = outer.SentAt, outer.Context
+	env.shared.SentAt, env.shared.Context, env.shared.Integrations = outer.SentAt, outer.Context, outer.Integrations
 	if outer.Batch != nil {
 		env.events = *outer.Batch
 	}
@@ -80,12 +76,18 @@ func Open(body []byte, kind string) (*Envelope, error) {
 	return env, nil
 }
 
-// Item is one event of an envelope, read.
+// Item is one event of an envelope, read: a submission, or left out, or
+// refused.
 type Item struct {
 	MessageID  string
 	Submission *person.Submission
+	// LeftOut is why there is no submission although nothing is wrong: the
+	// sender does not want the event here, or it is none that we keep.
+	LeftOut string
 	// Faults say why there is no submission, or which values were left out of it.
 	Faults []normal.Fault
+	// Raw is the event as it was sent.
+	Raw []byte
 }
 
 // From is who sent the envelope, and when it arrived.
@@ -100,60 +102,36 @@ func (e *Envelope) Read(from From) []Item {
 	items := make([]Item, len(e.events))
 	for i, raw := range e.events {
 		items[i] = e.read(raw, from)
+		items[i].Raw = raw
 	}
 	return items
 }
 
 func (e *Envelope) read(raw json.RawMessage, from From) Item {
-	if len(raw) > MaxEvent {
-		return Item{Faults: []normal.Fault{{Message: fmt.Sprintf("has %d bytes; at most %d are taken", len(raw), MaxEvent)}}}
+	if fault, large := TooLarge(raw); large {
+		return Item{Faults: []normal.Fault{fault}}
 	}
-	ev := event{}
+	ev := Event{}
 	if err := json.Unmarshal(raw, &ev); err != nil {
-		return Item{MessageID: string(ev.MessageID), Faults: []normal.Fault{unreadable(err)}}
+		return Item{MessageID: string(ev.MessageID), Faults: []normal.Fault{Unreadable(err)}}
 	}
 	ev.inherit(&e.shared)
-	item := Item{MessageID: string(ev.MessageID)}
-	capture, kind, faults := ev.capture(from)
-	item.Faults = faults
-	if capture == nil {
-		return item
-	}
-	item.Submission = &person.Submission{
-		ID: person.Scoped(from.Source, capture.GetActivity().GetId()), Kind: kind,
-		Apply: &ingestv1.Apply{Capture: capture},
-	}
-	if item.Submission.ID == "" {
-		item.Submission.ID = person.Scoped(from.Source, item.MessageID)
-	}
-	return item
+	return ev.Item(from)
 }
 
-func unreadable(err error) normal.Fault {
+// TooLarge gives the fault of an event beyond the limit.
+func TooLarge(raw []byte) (normal.Fault, bool) {
+	if len(raw) <= MaxEvent {
+		return normal.Fault{}, false
+	}
+	return normal.Fault{Message: fmt.Sprintf("has %d bytes; at most %d are taken", len(raw), MaxEvent)}, true
+}
+
+// Unreadable gives the fault of an event that is not what was expected.
+func Unreadable(err error) normal.Fault {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {
 		return normal.Fault{Field: wrong.Field, Message: "is a JSON " + wrong.Value + "; expected another type"}
 	}
 	return normal.Fault{Message: errNotObject.Error()}
-}
-
-// shallow refuses bodies that nest too deep, before anything recurses.
-func shallow(body []byte) error {
-	depth, quoted := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return ErrDeep
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return nil
 }

@@ -14,6 +14,8 @@ import (
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/loose"
 )
 
 var received = time.Date(2026, 11, 22, 12, 0, 10, 0, time.UTC)
@@ -109,7 +111,7 @@ func TestBodiesBeyondTheLimitsAreRefused(t *testing.T) {
 		{`{}`, ErrNoEvents},
 		{`[`, ErrJSON},
 		{``, ErrJSON},
-		{strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33), ErrDeep},
+		{strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33), loose.ErrDeep},
 	} {
 		if _, err := Open([]byte(tc.body), "batch"); !errors.Is(err, tc.want) {
 			t.Errorf("%.40s: %v, expected %v", tc.body, err, tc.want)

@@ -5,9 +5,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,22 +56,18 @@ func New(d Deps) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/forms/{source}", r.form)
 	mux.HandleFunc("OPTIONS /v1/forms/{source}", preflight)
-	for _, kind := range [...]string{"identify", "track", "page", "screen", "group", "alias", "batch"} {
-		for _, path := range [...]string{"/v1/" + kind, "/v1/" + kind + "/{$}"} {
-			mux.HandleFunc("POST "+path, r.tracking(kind))
-			mux.HandleFunc("OPTIONS "+path, preflight)
-		}
-	}
+	r.trackingRoutes(mux)
 	return mux
 }
 
 // preflight lets pages of other sites send; whether a source takes it is
-// decided when the event comes.
+// decided when the event comes. Any header may be sent: libraries add new ones,
+// and none means anything here by itself.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	share(h, r)
-	h.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, Accept, AnonymousId")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", cmp.Or(r.Header.Get("Access-Control-Request-Headers"), "Authorization, Content-Type, Content-Encoding"))
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -84,15 +77,8 @@ func share(h http.Header, r *http.Request) {
 	h.Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "Retry-After")
 	}
-}
-
-// errTooLarge: the body exceeds what the route takes.
-var errTooLarge = errors.New("the body is too large")
-
-// tooLarge is a 413 with the limit in it.
-func tooLarge(w http.ResponseWriter, limit int) {
-	problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v: at most %d bytes are taken, also after decompression", errTooLarge, limit))
 }
 
 // invalid is the error that names each bad field.
@@ -120,26 +106,6 @@ func visitorIP(req *http.Request) string {
 		return ""
 	}
 	return host
-}
-
-// readAll reads at most limit bytes; errTooLarge when there are more.
-func readAll(r io.Reader, limit int, sizeHint int64) ([]byte, error) {
-	buf := make([]byte, 0, min(max(sizeHint, 512)+1, int64(limit)+1))
-	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case len(buf) > limit:
-			return nil, errTooLarge
-		case errors.Is(err, io.EOF):
-			return buf, nil
-		case err != nil:
-			return nil, fmt.Errorf("read body: %w", err)
-		}
-	}
 }
 
 // wantsJSON reports whether the sender is a program, not a browser's form.
