@@ -168,3 +168,90 @@ func TestTheEventsOfOneLeadStayInOrder(t *testing.T) {
 		t.Errorf("activities %q", got)
 	}
 }
+
+func TestBrowserLibrariesFindTheirAddresses(t *testing.T) {
+	r := newRoom(t)
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(websiteKey+":"))
+	for i, tc := range []struct{ name, path, body, auth, kind string }{
+		{"analytics.js", "/v1/t", `{"anonymousId":"a","event":"E"}`, basic, "text/plain"},
+		{"analytics.js, batching", "/v1/b", `{"batch":[{"type":"page","anonymousId":"a"}],"writeKey":"` + websiteKey + `"}`, "", "text/plain"},
+		{"bearer", "/v1/track", `{"anonymousId":"a","event":"E"}`, "Bearer " + websiteKey, ""},
+		{"another's bearer and the key in the body", "/v1/i", `{"anonymousId":"a","writeKey":"` + websiteKey + `"}`, "Bearer token", ""},
+		{"import", "/v1/import?x=1", `{"batch":[{"type":"track","anonymousId":"a","event":"E"}]}`, basic, "application/json"},
+		{"a beacon", "/beacon/v1/batch?writeKey=" + websiteKey, `{"batch":[{"type":"track","anonymousId":"a","event":"E"}]}`, "", "text/plain"},
+		{"PostHog's batch", "/batch/", `{"api_key":"` + websiteKey + `","batch":[{"event":"E","distinct_id":"a"}]}`, "", "application/json"},
+		{"PostHog's capture", "/capture", `{"api_key":"` + websiteKey + `","event":"E","distinct_id":"a"}`, "", ""},
+		{"PostHog's form", "/e/?compression=base64", "data=" + base64.URLEncoding.EncodeToString([]byte(`{"event":"E","properties":{"distinct_id":"a","token":"`+websiteKey+`"}}`)), "", formType},
+		{"PostHog's newest", "/i/v0/e/?ip=0", `[{"event":"E","properties":{"distinct_id":"a","token":"` + websiteKey + `"}}]`, "", "text/plain"},
+	} {
+		for _, body := range [][]byte{[]byte(tc.body), zipped(t, []byte(tc.body))} {
+			got := r.post(tc.path, body, "Authorization", tc.auth, "Content-Type", tc.kind, "Origin", "https://www.example.com")
+			if got.status != http.StatusOK || got.json(t)["accepted"] != 1.0 {
+				t.Errorf("%d: %s: answered %d %s", i, tc.name, got.status, got.body)
+			}
+			if got.header.Get("Access-Control-Allow-Origin") != "https://www.example.com" || got.header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s: headers %v", tc.name, got.header)
+			}
+		}
+	}
+	if n := len(r.parked()); n != 0 {
+		t.Errorf("%d parked", n)
+	}
+}
+
+func TestABrowserMayAskBeforeItSends(t *testing.T) {
+	r := newRoom(t)
+	for _, path := range []string{"/v1/t", "/v1/batch", "/e/", "/flags/", "/sourceConfig/", "/v1/projects/k/settings", "/v1/forms/website"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, r.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://www.example.com")
+		req.Header.Set("Access-Control-Request-Headers", "authorization,content-type,x-retry-count")
+		resp, err := r.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Headers") != "authorization,content-type,x-retry-count" {
+			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		}
+	}
+}
+
+func TestALibraryThatAsksForItsSettingsIsToldToSendHere(t *testing.T) {
+	r := newRoom(t)
+	for path, says := range map[string]string{
+		"/v1/projects/" + websiteKey + "/settings":              strings.TrimPrefix(r.url, "http://") + "/v1",
+		"/sourceConfig/?p=npm&v=3&writeKey=" + websiteKey:       `"destinations":[]`,
+		"/v1/projects/wrong/settings":                           "not known",
+		"/sourceConfig/?writeKey=":                              "missing",
+		"/array/" + websiteKey + "/config?ip=0&_=1&ver=1.449.2": "supportedCompression",
+	} {
+		resp, err := r.http.Get(r.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		_, err = body.ReadFrom(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(body.String(), says) {
+			t.Errorf("%s: %d %s, expected %q", path, resp.StatusCode, body.String(), says)
+		}
+	}
+}
+
+func TestAnEventThatCannotBeUsedIsKeptForAPerson(t *testing.T) {
+	r := newRoom(t)
+	r.track("/v1/batch", map[string]any{"batch": []any{
+		map[string]any{"type": "dance", "userId": "u"}, map[string]any{"type": "track", "userId": "u", "event": "E"},
+		map[string]any{"type": "track", "userId": "u", "event": "E", "integrations": map[string]any{"All": false}},
+	}})
+	parked := r.parked()
+	if len(parked) != 1 || parked[0].GetSource() != "website" || parked[0].GetKind() != "segment" || parked[0].GetFaults()[0].GetField() != "type" {
+		t.Fatalf("parked %v, expected the one event", parked)
+	}
+	if got := string(parked[0].GetData()); !strings.Contains(got, `"dance"`) {
+		t.Errorf("kept %s", got)
+	}
+}

@@ -19,6 +19,8 @@ const (
 	Form = "form"
 	// Segment: one event, or the body of a call, in the Segment dialect.
 	Segment = "segment"
+	// PostHog: one event of PostHog's libraries.
+	PostHog = "posthog"
 	// Inbound: an encoded ingestv1.Inbound.
 	Inbound = "inbound"
 )

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -11,7 +13,9 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/posthog"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
 	"github.com/nurturehq/nurture/services/ingest/internal/segment"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
 // rejected is one event of a body that was not taken, or not wholly.
@@ -43,6 +47,9 @@ type envelope struct {
 	read  func(segment.From) []segment.Item
 	// status is what the dialect's answer says.
 	status string
+	// dialect is the reader of what is rejected, and kind the type of event that
+	// the address named and the event perhaps not.
+	dialect, kind string
 }
 
 // opener takes a body apart.
@@ -56,7 +63,7 @@ func segmentDialect(kind string) opener {
 		if err != nil {
 			return envelope{}, err
 		}
-		return envelope{key: env.WriteKey, batch: env.Batch, read: env.Read}, nil
+		return envelope{key: env.WriteKey, batch: env.Batch, read: env.Read, dialect: reject.Segment, kind: kind}, nil
 	}
 }
 
@@ -66,7 +73,7 @@ func posthogDialect(body []byte) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
-	return envelope{key: env.APIKey, batch: env.Batch, read: env.Read, status: "Ok"}, nil
+	return envelope{key: env.APIKey, batch: env.Batch, read: env.Read, status: "Ok", dialect: reject.PostHog}, nil
 }
 
 // trackingRoutes are the addresses of both dialects. The short ones are those
@@ -112,7 +119,13 @@ func (r *routes) tracking(open opener) http.HandlerFunc {
 			r.fail(w, req, err)
 			return
 		}
-		r.take(w, req, env, env.read(segment.From{Source: src.Name, Country: src.Country, Received: r.Now()}))
+		now := r.Now()
+		items := env.read(segment.From{Source: src.Name, Country: src.Country, Received: now})
+		if err := r.rejectEvents(req.Context(), src, env, items, now); err != nil {
+			r.fail(w, req, err)
+			return
+		}
+		r.take(w, req, env, items)
 	}
 }
 
@@ -172,6 +185,27 @@ func (r *routes) take(w http.ResponseWriter, req *http.Request, env envelope, it
 	}
 	said.Success = len(said.Rejected) == 0
 	answer(w, http.StatusOK, said)
+}
+
+// rejectEvents keeps the events that cannot be used where a person sees them,
+// before the others are taken: when that fails all come again.
+func (r *routes) rejectEvents(ctx context.Context, src *source.Source, env envelope, items []segment.Item, now time.Time) error {
+	for _, item := range items {
+		if item.Submission != nil || item.LeftOut != "" {
+			continue
+		}
+		what := reject.Rejected{
+			Source: src.Name, Kind: env.dialect, Reason: reject.Invalid, Faults: item.Faults,
+			Raw: item.Raw, ContentType: "application/json", At: now,
+		}
+		if env.kind != "" && env.kind != "batch" {
+			what.About = map[string]string{"type": env.kind}
+		}
+		if err := r.Reject(ctx, what); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *routes) acceptAll(req *http.Request, subs []person.Submission) []person.Outcome {
