@@ -98,6 +98,8 @@ const (
 	HandoffStatus_HANDOFF_STATUS_LOST            HandoffStatus = 9
 	// It cooled off while it was held: sales never saw it.
 	HandoffStatus_HANDOFF_STATUS_WITHDRAWN HandoffStatus = 10
+	// The person was forgotten: nothing is kept but that sales was told.
+	HandoffStatus_HANDOFF_STATUS_ERASED HandoffStatus = 20
 )
 
 // Enum value maps for HandoffStatus.
@@ -114,6 +116,7 @@ var (
 		8:  "HANDOFF_STATUS_WON",
 		9:  "HANDOFF_STATUS_LOST",
 		10: "HANDOFF_STATUS_WITHDRAWN",
+		20: "HANDOFF_STATUS_ERASED",
 	}
 	HandoffStatus_value = map[string]int32{
 		"HANDOFF_STATUS_UNSPECIFIED":     0,
@@ -127,6 +130,7 @@ var (
 		"HANDOFF_STATUS_WON":             8,
 		"HANDOFF_STATUS_LOST":            9,
 		"HANDOFF_STATUS_WITHDRAWN":       10,
+		"HANDOFF_STATUS_ERASED":          20,
 	}
 )
 
@@ -1679,6 +1683,7 @@ type Event struct {
 	//	*Event_Disqualified
 	//	*Event_OutcomeRecorded
 	//	*Event_Withdrawn
+	//	*Event_Erased
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1827,6 +1832,15 @@ func (x *Event) GetWithdrawn() *Withdrawn {
 	return nil
 }
 
+func (x *Event) GetErased() *Erased {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1875,6 +1889,10 @@ type Event_Withdrawn struct {
 	Withdrawn *Withdrawn `protobuf:"bytes,12,opt,name=withdrawn,proto3,oneof"`
 }
 
+type Event_Erased struct {
+	Erased *Erased `protobuf:"bytes,30,opt,name=erased,proto3,oneof"`
+}
+
 func (*Event_Held) isEvent_Fact() {}
 
 func (*Event_Assigned) isEvent_Fact() {}
@@ -1896,6 +1914,8 @@ func (*Event_Disqualified) isEvent_Fact() {}
 func (*Event_OutcomeRecorded) isEvent_Fact() {}
 
 func (*Event_Withdrawn) isEvent_Fact() {}
+
+func (*Event_Erased) isEvent_Fact() {}
 
 type Held struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2379,6 +2399,43 @@ func (x *Disqualified) GetReason() v1.RejectReason {
 	return v1.RejectReason(0)
 }
 
+// Erased: the person was forgotten; if sales had the lead, it is told.
+type Erased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erased) Reset() {
+	*x = Erased{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erased) ProtoMessage() {}
+
+func (x *Erased) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erased.ProtoReflect.Descriptor instead.
+func (*Erased) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{31}
+}
+
 // Withdrawn: it cooled off before the gate let it through.
 type Withdrawn struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2389,7 +2446,7 @@ type Withdrawn struct {
 
 func (x *Withdrawn) Reset() {
 	*x = Withdrawn{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2458,7 @@ func (x *Withdrawn) String() string {
 func (*Withdrawn) ProtoMessage() {}
 
 func (x *Withdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2471,7 @@ func (x *Withdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
 func (*Withdrawn) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{31}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Withdrawn) GetReason() string {
@@ -2435,7 +2492,7 @@ type OutcomeRecorded struct {
 
 func (x *OutcomeRecorded) Reset() {
 	*x = OutcomeRecorded{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2447,7 +2504,7 @@ func (x *OutcomeRecorded) String() string {
 func (*OutcomeRecorded) ProtoMessage() {}
 
 func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2460,7 +2517,7 @@ func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeRecorded.ProtoReflect.Descriptor instead.
 func (*OutcomeRecorded) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{32}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OutcomeRecorded) GetOutcome() Outcome {
@@ -2506,7 +2563,7 @@ type DeliveryOutcome struct {
 
 func (x *DeliveryOutcome) Reset() {
 	*x = DeliveryOutcome{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +2575,7 @@ func (x *DeliveryOutcome) String() string {
 func (*DeliveryOutcome) ProtoMessage() {}
 
 func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +2588,7 @@ func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryOutcome.ProtoReflect.Descriptor instead.
 func (*DeliveryOutcome) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{33}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DeliveryOutcome) GetDeliveryId() string {
@@ -2724,7 +2781,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\vRoutingView\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.ViewR\x04lead\x12\x10\n" +
 	"\x03rep\x18\x02 \x01(\tR\x03rep\x12\x1b\n" +
-	"\trouted_by\x18\x03 \x01(\tR\broutedBy\"\xa8\x06\n" +
+	"\trouted_by\x18\x03 \x01(\tR\broutedBy\"\xde\x06\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12.\n" +
@@ -2739,7 +2796,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\fdisqualified\x18\n" +
 	" \x01(\v2 .nurture.handoff.v1.DisqualifiedH\x00R\fdisqualified\x12P\n" +
 	"\x10outcome_recorded\x18\v \x01(\v2#.nurture.handoff.v1.OutcomeRecordedH\x00R\x0foutcomeRecorded\x12=\n" +
-	"\twithdrawn\x18\f \x01(\v2\x1d.nurture.handoff.v1.WithdrawnH\x00R\twithdrawnB\x06\n" +
+	"\twithdrawn\x18\f \x01(\v2\x1d.nurture.handoff.v1.WithdrawnH\x00R\twithdrawn\x124\n" +
+	"\x06erased\x18\x1e \x01(\v2\x1a.nurture.handoff.v1.ErasedH\x00R\x06erasedB\x06\n" +
 	"\x04fact\"\x1e\n" +
 	"\x04Held\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"r\n" +
@@ -2768,7 +2826,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\"E\n" +
 	"\fDisqualified\x125\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\"#\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\"\b\n" +
+	"\x06Erased\"#\n" +
 	"\tWithdrawn\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x87\x01\n" +
 	"\x0fOutcomeRecorded\x125\n" +
@@ -2791,7 +2850,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OUTCOME_SALES_QUALIFIED\x10\x01\x12\x0f\n" +
 	"\vOUTCOME_WON\x10\x02\x12\x10\n" +
-	"\fOUTCOME_LOST\x10\x03*\xd0\x02\n" +
+	"\fOUTCOME_LOST\x10\x03*\xeb\x02\n" +
 	"\rHandoffStatus\x12\x1e\n" +
 	"\x1aHANDOFF_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13HANDOFF_STATUS_HELD\x10\x01\x12\x1b\n" +
@@ -2804,7 +2863,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x12HANDOFF_STATUS_WON\x10\b\x12\x17\n" +
 	"\x13HANDOFF_STATUS_LOST\x10\t\x12\x1c\n" +
 	"\x18HANDOFF_STATUS_WITHDRAWN\x10\n" +
-	"*\xa7\x01\n" +
+	"\x12\x19\n" +
+	"\x15HANDOFF_STATUS_ERASED\x10\x14*\xa7\x01\n" +
 	"\x0eDeliveryStatus\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DELIVERY_STATUS_PENDING\x10\x01\x12\x1d\n" +
@@ -2836,7 +2896,7 @@ func file_nurture_handoff_v1_handoff_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_handoff_v1_handoff_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(Outcome)(0),                     // 0: nurture.handoff.v1.Outcome
 	(HandoffStatus)(0),               // 1: nurture.handoff.v1.HandoffStatus
@@ -2872,26 +2932,27 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*Rejected)(nil),                 // 31: nurture.handoff.v1.Rejected
 	(*Recycled)(nil),                 // 32: nurture.handoff.v1.Recycled
 	(*Disqualified)(nil),             // 33: nurture.handoff.v1.Disqualified
-	(*Withdrawn)(nil),                // 34: nurture.handoff.v1.Withdrawn
-	(*OutcomeRecorded)(nil),          // 35: nurture.handoff.v1.OutcomeRecorded
-	(*DeliveryOutcome)(nil),          // 36: nurture.handoff.v1.DeliveryOutcome
-	(v1.RejectReason)(0),             // 37: nurture.lead.v1.RejectReason
-	(*timestamppb.Timestamp)(nil),    // 38: google.protobuf.Timestamp
-	(*v1.Profile)(nil),               // 39: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),           // 40: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),               // 41: nurture.lead.v1.Consent
-	(*v11.Score)(nil),                // 42: nurture.scoring.v1.Score
-	(*v11.Reason)(nil),               // 43: nurture.scoring.v1.Reason
-	(*v1.Activity)(nil),              // 44: nurture.lead.v1.Activity
-	(*v12.Enrollment)(nil),           // 45: nurture.campaign.v1.Enrollment
-	(*v12.Touch)(nil),                // 46: nurture.campaign.v1.Touch
-	(*v1.View)(nil),                  // 47: nurture.lead.v1.View
+	(*Erased)(nil),                   // 34: nurture.handoff.v1.Erased
+	(*Withdrawn)(nil),                // 35: nurture.handoff.v1.Withdrawn
+	(*OutcomeRecorded)(nil),          // 36: nurture.handoff.v1.OutcomeRecorded
+	(*DeliveryOutcome)(nil),          // 37: nurture.handoff.v1.DeliveryOutcome
+	(v1.RejectReason)(0),             // 38: nurture.lead.v1.RejectReason
+	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
+	(*v1.Profile)(nil),               // 40: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),           // 41: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),               // 42: nurture.lead.v1.Consent
+	(*v11.Score)(nil),                // 43: nurture.scoring.v1.Score
+	(*v11.Reason)(nil),               // 44: nurture.scoring.v1.Reason
+	(*v1.Activity)(nil),              // 45: nurture.lead.v1.Activity
+	(*v12.Enrollment)(nil),           // 46: nurture.campaign.v1.Enrollment
+	(*v12.Touch)(nil),                // 47: nurture.campaign.v1.Touch
+	(*v1.View)(nil),                  // 48: nurture.lead.v1.View
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	37, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 2: nurture.handoff.v1.RejectResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	37, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 4: nurture.handoff.v1.RecycleResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	0,  // 5: nurture.handoff.v1.RecordOutcomeRequest.outcome:type_name -> nurture.handoff.v1.Outcome
 	20, // 6: nurture.handoff.v1.RecordOutcomeResponse.handoff:type_name -> nurture.handoff.v1.Handoff
@@ -2900,33 +2961,33 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 9: nurture.handoff.v1.RedeliverResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	21, // 10: nurture.handoff.v1.GetDossierResponse.dossier:type_name -> nurture.handoff.v1.Dossier
 	2,  // 11: nurture.handoff.v1.Delivery.status:type_name -> nurture.handoff.v1.DeliveryStatus
-	38, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
-	38, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
-	38, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
+	39, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
+	39, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
+	39, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
 	1,  // 15: nurture.handoff.v1.Handoff.status:type_name -> nurture.handoff.v1.HandoffStatus
-	38, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
-	38, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
-	38, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
-	38, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
-	38, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
-	37, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
+	39, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
+	39, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
+	39, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
+	39, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
+	39, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
+	38, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
 	19, // 22: nurture.handoff.v1.Handoff.deliveries:type_name -> nurture.handoff.v1.Delivery
-	38, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
-	38, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
-	39, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
-	40, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
-	40, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
-	41, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
-	42, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
-	43, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
-	44, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
-	45, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
-	46, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
+	39, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
+	39, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
+	40, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
+	41, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
+	41, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
+	42, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
+	43, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
+	44, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
+	45, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
+	46, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
+	47, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
 	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
 	20, // 35: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
 	20, // 36: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	47, // 37: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
-	38, // 38: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	48, // 37: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	39, // 38: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
 	25, // 39: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
 	26, // 40: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
 	27, // 41: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
@@ -2936,37 +2997,38 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	31, // 45: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
 	32, // 46: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
 	33, // 47: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
-	35, // 48: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
-	34, // 49: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
-	19, // 50: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
-	19, // 51: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	37, // 52: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	37, // 53: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	37, // 54: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
-	0,  // 55: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	38, // 56: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	38, // 57: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 58: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 59: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 60: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 61: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 62: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 63: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 64: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
-	17, // 65: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 66: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 67: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 68: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 69: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 70: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 71: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 72: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
-	18, // 73: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	66, // [66:74] is the sub-list for method output_type
-	58, // [58:66] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	36, // 48: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
+	35, // 49: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
+	34, // 50: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
+	19, // 51: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
+	19, // 52: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
+	38, // 53: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 54: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 55: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	0,  // 56: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
+	39, // 57: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	39, // 58: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	3,  // 59: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 60: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 61: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 62: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 63: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 64: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 65: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 66: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 67: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 68: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 69: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 70: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 71: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 72: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 73: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 74: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	67, // [67:75] is the sub-list for method output_type
+	59, // [59:67] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }
@@ -2986,6 +3048,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 		(*Event_Disqualified)(nil),
 		(*Event_OutcomeRecorded)(nil),
 		(*Event_Withdrawn)(nil),
+		(*Event_Erased)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2993,7 +3056,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_handoff_v1_handoff_proto_rawDesc), len(file_nurture_handoff_v1_handoff_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

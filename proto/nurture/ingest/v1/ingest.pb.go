@@ -27,6 +27,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ErasureStatus int32
+
+const (
+	ErasureStatus_ERASURE_STATUS_UNSPECIFIED ErasureStatus = 0
+	ErasureStatus_ERASURE_STATUS_PENDING     ErasureStatus = 1
+	ErasureStatus_ERASURE_STATUS_DONE        ErasureStatus = 2
+	// There was nothing to do.
+	ErasureStatus_ERASURE_STATUS_NOTHING ErasureStatus = 3
+)
+
+// Enum value maps for ErasureStatus.
+var (
+	ErasureStatus_name = map[int32]string{
+		0: "ERASURE_STATUS_UNSPECIFIED",
+		1: "ERASURE_STATUS_PENDING",
+		2: "ERASURE_STATUS_DONE",
+		3: "ERASURE_STATUS_NOTHING",
+	}
+	ErasureStatus_value = map[string]int32{
+		"ERASURE_STATUS_UNSPECIFIED": 0,
+		"ERASURE_STATUS_PENDING":     1,
+		"ERASURE_STATUS_DONE":        2,
+		"ERASURE_STATUS_NOTHING":     3,
+	}
+)
+
+func (x ErasureStatus) Enum() *ErasureStatus {
+	p := new(ErasureStatus)
+	*p = x
+	return p
+}
+
+func (x ErasureStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErasureStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[0].Descriptor()
+}
+
+func (ErasureStatus) Type() protoreflect.EnumType {
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[0]
+}
+
+func (x ErasureStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErasureStatus.Descriptor instead.
+func (ErasureStatus) EnumDescriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{0}
+}
+
 type ImportBasis_Kind int32
 
 const (
@@ -66,11 +119,11 @@ func (x ImportBasis_Kind) String() string {
 }
 
 func (ImportBasis_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_nurture_ingest_v1_ingest_proto_enumTypes[0].Descriptor()
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[1].Descriptor()
 }
 
 func (ImportBasis_Kind) Type() protoreflect.EnumType {
-	return &file_nurture_ingest_v1_ingest_proto_enumTypes[0]
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[1]
 }
 
 func (x ImportBasis_Kind) Number() protoreflect.EnumNumber {
@@ -129,11 +182,11 @@ func (x ImportLeadsResponse_Result) String() string {
 }
 
 func (ImportLeadsResponse_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_nurture_ingest_v1_ingest_proto_enumTypes[1].Descriptor()
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[2].Descriptor()
 }
 
 func (ImportLeadsResponse_Result) Type() protoreflect.EnumType {
-	return &file_nurture_ingest_v1_ingest_proto_enumTypes[1]
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[2]
 }
 
 func (x ImportLeadsResponse_Result) Number() protoreflect.EnumNumber {
@@ -888,7 +941,9 @@ type State struct {
 	// for it.
 	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
 	// Leads that turned out to be this person, oldest first.
-	MergedFrom    []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
+	MergedFrom []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
+	// Set when the person was forgotten: nothing else but the lead's id is kept.
+	ErasedAt      *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -944,6 +999,13 @@ func (x *State) GetMergedFrom() []string {
 	return nil
 }
 
+func (x *State) GetErasedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ErasedAt
+	}
+	return nil
+}
+
 // Event is one fact in an ingest record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -957,6 +1019,7 @@ type Event struct {
 	//	*Event_Consent
 	//	*Event_Suppressed
 	//	*Event_Merged
+	//	*Event_Erased
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1067,6 +1130,15 @@ func (x *Event) GetMerged() *Merged {
 	return nil
 }
 
+func (x *Event) GetErased() *Erased {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1095,6 +1167,10 @@ type Event_Merged struct {
 	Merged *Merged `protobuf:"bytes,8,opt,name=merged,proto3,oneof"`
 }
 
+type Event_Erased struct {
+	Erased *Erased `protobuf:"bytes,13,opt,name=erased,proto3,oneof"`
+}
+
 func (*Event_Captured) isEvent_Fact() {}
 
 func (*Event_Identified) isEvent_Fact() {}
@@ -1106,6 +1182,8 @@ func (*Event_Consent) isEvent_Fact() {}
 func (*Event_Suppressed) isEvent_Fact() {}
 
 func (*Event_Merged) isEvent_Fact() {}
+
+func (*Event_Erased) isEvent_Fact() {}
 
 // Captured: the lead exists from now on.
 type Captured struct {
@@ -2168,6 +2246,889 @@ func (x *ExportEventsResponse) GetEvent() *Event {
 	return nil
 }
 
+// Erased: the person asked to be forgotten. Every service forgets the lead.
+type Erased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, as a named reason: "request", "retention", ...
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erased) Reset() {
+	*x = Erased{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erased) ProtoMessage() {}
+
+func (x *Erased) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erased.ProtoReflect.Descriptor instead.
+func (*Erased) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Erased) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Erase is the command of ingest's ledger that forgets a lead.
+type Erase struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erase) Reset() {
+	*x = Erase{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erase) ProtoMessage() {}
+
+func (x *Erase) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erase.ProtoReflect.Descriptor instead.
+func (*Erase) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Erase) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DataKey is the key of one lead as it is kept: wrapped. An empty one is the
+// tombstone of a destroyed key.
+type DataKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fingerprint of the key it is wrapped in.
+	WrappedBy string `protobuf:"bytes,1,opt,name=wrapped_by,json=wrappedBy,proto3" json:"wrapped_by,omitempty"`
+	// AES-256-GCM, the lead's id is the associated data.
+	Wrapped       []byte `protobuf:"bytes,2,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataKey) Reset() {
+	*x = DataKey{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataKey) ProtoMessage() {}
+
+func (x *DataKey) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataKey.ProtoReflect.Descriptor instead.
+func (*DataKey) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DataKey) GetWrappedBy() string {
+	if x != nil {
+		return x.WrappedBy
+	}
+	return ""
+}
+
+func (x *DataKey) GetWrapped() []byte {
+	if x != nil {
+		return x.Wrapped
+	}
+	return nil
+}
+
+type EraseLeadRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Who asked for it: a role or a ticket, never the person's name. For the certificate.
+	RequestedBy string `protobuf:"bytes,2,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// Named reason, default "request".
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseLeadRequest) Reset() {
+	*x = EraseLeadRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseLeadRequest) ProtoMessage() {}
+
+func (x *EraseLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseLeadRequest.ProtoReflect.Descriptor instead.
+func (*EraseLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *EraseLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *EraseLeadRequest) GetRequestedBy() string {
+	if x != nil {
+		return x.RequestedBy
+	}
+	return ""
+}
+
+func (x *EraseLeadRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type EraseLeadResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Erasure       *Erasure               `protobuf:"bytes,1,opt,name=erasure,proto3" json:"erasure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseLeadResponse) Reset() {
+	*x = EraseLeadResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseLeadResponse) ProtoMessage() {}
+
+func (x *EraseLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseLeadResponse.ProtoReflect.Descriptor instead.
+func (*EraseLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *EraseLeadResponse) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+type GetErasureRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that was erased, or one that had turned out to be the same person.
+	LeadId        string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetErasureRequest) Reset() {
+	*x = GetErasureRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetErasureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetErasureRequest) ProtoMessage() {}
+
+func (x *GetErasureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetErasureRequest.ProtoReflect.Descriptor instead.
+func (*GetErasureRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetErasureRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type GetErasureResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Erasure       *Erasure               `protobuf:"bytes,1,opt,name=erasure,proto3" json:"erasure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetErasureResponse) Reset() {
+	*x = GetErasureResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetErasureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetErasureResponse) ProtoMessage() {}
+
+func (x *GetErasureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetErasureResponse.ProtoReflect.Descriptor instead.
+func (*GetErasureResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *GetErasureResponse) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+type ListErasuresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many, the latest ones; 0 for 100.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasuresRequest) Reset() {
+	*x = ListErasuresRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasuresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasuresRequest) ProtoMessage() {}
+
+func (x *ListErasuresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasuresRequest.ProtoReflect.Descriptor instead.
+func (*ListErasuresRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListErasuresRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListErasuresResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Erasures      []*Erasure             `protobuf:"bytes,1,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasuresResponse) Reset() {
+	*x = ListErasuresResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasuresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasuresResponse) ProtoMessage() {}
+
+func (x *ListErasuresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasuresResponse.ProtoReflect.Descriptor instead.
+func (*ListErasuresResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListErasuresResponse) GetErasures() []*Erasure {
+	if x != nil {
+		return x.Erasures
+	}
+	return nil
+}
+
+// Erasure is the certificate: what was done, without personal data.
+type Erasure struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// All leads that were this person, lead_id included.
+	LeadIds     []string               `protobuf:"bytes,2,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
+	RequestedBy string                 `protobuf:"bytes,3,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	Reason      string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	RequestedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=requested_at,json=requestedAt,proto3" json:"requested_at,omitempty"`
+	// Absent until every step is done.
+	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	// In the order they are done.
+	Steps         []*ErasureStep `protobuf:"bytes,7,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erasure) Reset() {
+	*x = Erasure{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erasure) ProtoMessage() {}
+
+func (x *Erasure) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
+func (*Erasure) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Erasure) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Erasure) GetLeadIds() []string {
+	if x != nil {
+		return x.LeadIds
+	}
+	return nil
+}
+
+func (x *Erasure) GetRequestedBy() string {
+	if x != nil {
+		return x.RequestedBy
+	}
+	return ""
+}
+
+func (x *Erasure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Erasure) GetRequestedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RequestedAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetFinishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetSteps() []*ErasureStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// ErasureStep is one thing that was done, or is still to be done.
+type ErasureStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// E.g. "record_ingest", "identities", "data_key", "messages_leads", "crm".
+	Name   string        `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Status ErasureStatus `protobuf:"varint,2,opt,name=status,proto3,enum=nurture.ingest.v1.ErasureStatus" json:"status,omitempty"`
+	// When it was done.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// How many messages, entries or keys were removed.
+	Removed uint64 `protobuf:"varint,4,opt,name=removed,proto3" json:"removed,omitempty"`
+	// What was done, or what is waited for, in words without personal data.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasureStep) Reset() {
+	*x = ErasureStep{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasureStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasureStep) ProtoMessage() {}
+
+func (x *ErasureStep) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasureStep.ProtoReflect.Descriptor instead.
+func (*ErasureStep) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ErasureStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ErasureStep) GetStatus() ErasureStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ErasureStatus_ERASURE_STATUS_UNSPECIFIED
+}
+
+func (x *ErasureStep) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ErasureStep) GetRemoved() uint64 {
+	if x != nil {
+		return x.Removed
+	}
+	return 0
+}
+
+func (x *ErasureStep) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+type ExportLeadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLeadRequest) Reset() {
+	*x = ExportLeadRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLeadRequest) ProtoMessage() {}
+
+func (x *ExportLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLeadRequest.ProtoReflect.Descriptor instead.
+func (*ExportLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ExportLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type ExportLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// Every e-mail address the person ever had here.
+	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
+	// All leads that are this person.
+	LeadIds []string `protobuf:"bytes,3,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
+	// Everything recorded, oldest first: consents with their proof, activities,
+	// what changed and when.
+	Events        []*ExportedEvent `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLeadResponse) Reset() {
+	*x = ExportLeadResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLeadResponse) ProtoMessage() {}
+
+func (x *ExportLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLeadResponse.ProtoReflect.Descriptor instead.
+func (*ExportLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ExportLeadResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *ExportLeadResponse) GetEmails() []string {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
+func (x *ExportLeadResponse) GetLeadIds() []string {
+	if x != nil {
+		return x.LeadIds
+	}
+	return nil
+}
+
+func (x *ExportLeadResponse) GetEvents() []*ExportedEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// ExportedEvent is one fact with the record it is in.
+type ExportedEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	RecordedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	Event         *Event                 `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportedEvent) Reset() {
+	*x = ExportedEvent{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportedEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportedEvent) ProtoMessage() {}
+
+func (x *ExportedEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportedEvent.ProtoReflect.Descriptor instead.
+func (*ExportedEvent) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ExportedEvent) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ExportedEvent) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *ExportedEvent) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+type RewrapKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RewrapKeysRequest) Reset() {
+	*x = RewrapKeysRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RewrapKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RewrapKeysRequest) ProtoMessage() {}
+
+func (x *RewrapKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RewrapKeysRequest.ProtoReflect.Descriptor instead.
+func (*RewrapKeysRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{46}
+}
+
+type RewrapKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keys that were wrapped anew, and keys that were up to date.
+	Rewrapped uint64 `protobuf:"varint,1,opt,name=rewrapped,proto3" json:"rewrapped,omitempty"`
+	Current   uint64 `protobuf:"varint,2,opt,name=current,proto3" json:"current,omitempty"`
+	// Fingerprint of the key that all are wrapped in now.
+	WrappedBy     string `protobuf:"bytes,3,opt,name=wrapped_by,json=wrappedBy,proto3" json:"wrapped_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RewrapKeysResponse) Reset() {
+	*x = RewrapKeysResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RewrapKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RewrapKeysResponse) ProtoMessage() {}
+
+func (x *RewrapKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RewrapKeysResponse.ProtoReflect.Descriptor instead.
+func (*RewrapKeysResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RewrapKeysResponse) GetRewrapped() uint64 {
+	if x != nil {
+		return x.Rewrapped
+	}
+	return 0
+}
+
+func (x *RewrapKeysResponse) GetCurrent() uint64 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
+func (x *RewrapKeysResponse) GetWrappedBy() string {
+	if x != nil {
+		return x.WrappedBy
+	}
+	return ""
+}
+
 var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
@@ -2222,12 +3183,13 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"k\n" +
+	"activities\"\xa4\x01\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
 	"\vmerged_from\x18\x03 \x03(\tR\n" +
-	"mergedFrom\"\xc5\x03\n" +
+	"mergedFrom\x127\n" +
+	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\"\xfa\x03\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -2241,7 +3203,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x123\n" +
-	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06mergedB\x06\n" +
+	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06merged\x123\n" +
+	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erasedB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
@@ -2330,7 +3293,68 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12;\n" +
 	"\vrecorded_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAt\x12.\n" +
-	"\x05event\x18\x04 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event2\xb8\b\n" +
+	"\x05event\x18\x04 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\" \n" +
+	"\x06Erased\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x1f\n" +
+	"\x05Erase\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"B\n" +
+	"\aDataKey\x12\x1d\n" +
+	"\n" +
+	"wrapped_by\x18\x01 \x01(\tR\twrappedBy\x12\x18\n" +
+	"\awrapped\x18\x02 \x01(\fR\awrapped\"\x92\x01\n" +
+	"\x10EraseLeadRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12*\n" +
+	"\frequested_by\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\vrequestedBy\x120\n" +
+	"\x06reason\x18\x03 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9_]{0,40}$R\x06reason\"I\n" +
+	"\x11EraseLeadResponse\x124\n" +
+	"\aerasure\x18\x01 \x01(\v2\x1a.nurture.ingest.v1.ErasureR\aerasure\"5\n" +
+	"\x11GetErasureRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"J\n" +
+	"\x12GetErasureResponse\x124\n" +
+	"\aerasure\x18\x01 \x01(\v2\x1a.nurture.ingest.v1.ErasureR\aerasure\"7\n" +
+	"\x13ListErasuresRequest\x12 \n" +
+	"\x05limit\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x05limit\"N\n" +
+	"\x14ListErasuresResponse\x126\n" +
+	"\berasures\x18\x01 \x03(\v2\x1a.nurture.ingest.v1.ErasureR\berasures\"\xaa\x02\n" +
+	"\aErasure\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x19\n" +
+	"\blead_ids\x18\x02 \x03(\tR\aleadIds\x12!\n" +
+	"\frequested_by\x18\x03 \x01(\tR\vrequestedBy\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12=\n" +
+	"\frequested_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12;\n" +
+	"\vfinished_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"finishedAt\x124\n" +
+	"\x05steps\x18\a \x03(\v2\x1e.nurture.ingest.v1.ErasureStepR\x05steps\"\xb5\x01\n" +
+	"\vErasureStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x06status\x18\x02 \x01(\x0e2 .nurture.ingest.v1.ErasureStatusR\x06status\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
+	"\aremoved\x18\x04 \x01(\x04R\aremoved\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"5\n" +
+	"\x11ExportLeadRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\xac\x01\n" +
+	"\x12ExportLeadResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
+	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x19\n" +
+	"\blead_ids\x18\x03 \x03(\tR\aleadIds\x128\n" +
+	"\x06events\x18\x04 \x03(\v2 .nurture.ingest.v1.ExportedEventR\x06events\"\x95\x01\n" +
+	"\rExportedEvent\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12;\n" +
+	"\vrecorded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12.\n" +
+	"\x05event\x18\x03 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\"\x13\n" +
+	"\x11RewrapKeysRequest\"k\n" +
+	"\x12RewrapKeysResponse\x12\x1c\n" +
+	"\trewrapped\x18\x01 \x01(\x04R\trewrapped\x12\x18\n" +
+	"\acurrent\x18\x02 \x01(\x04R\acurrent\x12\x1d\n" +
+	"\n" +
+	"wrapped_by\x18\x03 \x01(\tR\twrappedBy*\x80\x01\n" +
+	"\rErasureStatus\x12\x1e\n" +
+	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
+	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x032\x9e\r\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -2340,7 +3364,15 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activities\x12`\n" +
 	"\vImportLeads\x12%.nurture.ingest.v1.ImportLeadsRequest\x1a&.nurture.ingest.v1.ImportLeadsResponse(\x010\x01\x12^\n" +
 	"\vExportLeads\x12%.nurture.ingest.v1.ExportLeadsRequest\x1a&.nurture.ingest.v1.ExportLeadsResponse0\x01\x12a\n" +
-	"\fExportEvents\x12&.nurture.ingest.v1.ExportEventsRequest\x1a'.nurture.ingest.v1.ExportEventsResponse0\x01B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\fExportEvents\x12&.nurture.ingest.v1.ExportEventsRequest\x1a'.nurture.ingest.v1.ExportEventsResponse0\x01\x12|\n" +
+	"\tEraseLead\x12#.nurture.ingest.v1.EraseLeadRequest\x1a$.nurture.ingest.v1.EraseLeadResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{lead_id}:erase\x12y\n" +
+	"\n" +
+	"GetErasure\x12$.nurture.ingest.v1.GetErasureRequest\x1a%.nurture.ingest.v1.GetErasureResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/erasures/{lead_id}\x12u\n" +
+	"\fListErasures\x12&.nurture.ingest.v1.ListErasuresRequest\x1a'.nurture.ingest.v1.ListErasuresResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/erasures\x12}\n" +
+	"\n" +
+	"ExportLead\x12$.nurture.ingest.v1.ExportLeadRequest\x1a%.nurture.ingest.v1.ExportLeadResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}:export\x12u\n" +
+	"\n" +
+	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrapB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -2354,117 +3386,158 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
-	(ImportBasis_Kind)(0),           // 0: nurture.ingest.v1.ImportBasis.Kind
-	(ImportLeadsResponse_Result)(0), // 1: nurture.ingest.v1.ImportLeadsResponse.Result
-	(*Who)(nil),                     // 2: nurture.ingest.v1.Who
-	(*CaptureLeadRequest)(nil),      // 3: nurture.ingest.v1.CaptureLeadRequest
-	(*CaptureLeadResponse)(nil),     // 4: nurture.ingest.v1.CaptureLeadResponse
-	(*TrackActivityRequest)(nil),    // 5: nurture.ingest.v1.TrackActivityRequest
-	(*TrackActivityResponse)(nil),   // 6: nurture.ingest.v1.TrackActivityResponse
-	(*RecordConsentRequest)(nil),    // 7: nurture.ingest.v1.RecordConsentRequest
-	(*RecordConsentResponse)(nil),   // 8: nurture.ingest.v1.RecordConsentResponse
-	(*GetLeadRequest)(nil),          // 9: nurture.ingest.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),         // 10: nurture.ingest.v1.GetLeadResponse
-	(*BatchGetLeadsRequest)(nil),    // 11: nurture.ingest.v1.BatchGetLeadsRequest
-	(*BatchGetLeadsResponse)(nil),   // 12: nurture.ingest.v1.BatchGetLeadsResponse
-	(*ListActivitiesRequest)(nil),   // 13: nurture.ingest.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),  // 14: nurture.ingest.v1.ListActivitiesResponse
-	(*State)(nil),                   // 15: nurture.ingest.v1.State
-	(*Event)(nil),                   // 16: nurture.ingest.v1.Event
-	(*Captured)(nil),                // 17: nurture.ingest.v1.Captured
-	(*Identified)(nil),              // 18: nurture.ingest.v1.Identified
-	(*Suppressed)(nil),              // 19: nurture.ingest.v1.Suppressed
-	(*Merged)(nil),                  // 20: nurture.ingest.v1.Merged
-	(*Apply)(nil),                   // 21: nurture.ingest.v1.Apply
-	(*Claim)(nil),                   // 22: nurture.ingest.v1.Claim
-	(*Inbound)(nil),                 // 23: nurture.ingest.v1.Inbound
-	(*ImportLeadsRequest)(nil),      // 24: nurture.ingest.v1.ImportLeadsRequest
-	(*ImportPlan)(nil),              // 25: nurture.ingest.v1.ImportPlan
-	(*ImportBasis)(nil),             // 26: nurture.ingest.v1.ImportBasis
-	(*ImportRow)(nil),               // 27: nurture.ingest.v1.ImportRow
-	(*ImportLeadsResponse)(nil),     // 28: nurture.ingest.v1.ImportLeadsResponse
-	(*ImportProblem)(nil),           // 29: nurture.ingest.v1.ImportProblem
-	(*ExportLeadsRequest)(nil),      // 30: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportLeadsResponse)(nil),     // 31: nurture.ingest.v1.ExportLeadsResponse
-	(*ExportEventsRequest)(nil),     // 32: nurture.ingest.v1.ExportEventsRequest
-	(*ExportEventsResponse)(nil),    // 33: nurture.ingest.v1.ExportEventsResponse
-	nil,                             // 34: nurture.ingest.v1.ImportPlan.FieldsEntry
-	nil,                             // 35: nurture.ingest.v1.ImportRow.ValuesEntry
-	(*v1.Profile)(nil),              // 36: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),          // 37: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),              // 38: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),             // 39: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),   // 40: google.protobuf.Timestamp
-	(v1.Suppression)(0),             // 41: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                 // 42: nurture.lead.v1.Lead
+	(ErasureStatus)(0),              // 0: nurture.ingest.v1.ErasureStatus
+	(ImportBasis_Kind)(0),           // 1: nurture.ingest.v1.ImportBasis.Kind
+	(ImportLeadsResponse_Result)(0), // 2: nurture.ingest.v1.ImportLeadsResponse.Result
+	(*Who)(nil),                     // 3: nurture.ingest.v1.Who
+	(*CaptureLeadRequest)(nil),      // 4: nurture.ingest.v1.CaptureLeadRequest
+	(*CaptureLeadResponse)(nil),     // 5: nurture.ingest.v1.CaptureLeadResponse
+	(*TrackActivityRequest)(nil),    // 6: nurture.ingest.v1.TrackActivityRequest
+	(*TrackActivityResponse)(nil),   // 7: nurture.ingest.v1.TrackActivityResponse
+	(*RecordConsentRequest)(nil),    // 8: nurture.ingest.v1.RecordConsentRequest
+	(*RecordConsentResponse)(nil),   // 9: nurture.ingest.v1.RecordConsentResponse
+	(*GetLeadRequest)(nil),          // 10: nurture.ingest.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),         // 11: nurture.ingest.v1.GetLeadResponse
+	(*BatchGetLeadsRequest)(nil),    // 12: nurture.ingest.v1.BatchGetLeadsRequest
+	(*BatchGetLeadsResponse)(nil),   // 13: nurture.ingest.v1.BatchGetLeadsResponse
+	(*ListActivitiesRequest)(nil),   // 14: nurture.ingest.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),  // 15: nurture.ingest.v1.ListActivitiesResponse
+	(*State)(nil),                   // 16: nurture.ingest.v1.State
+	(*Event)(nil),                   // 17: nurture.ingest.v1.Event
+	(*Captured)(nil),                // 18: nurture.ingest.v1.Captured
+	(*Identified)(nil),              // 19: nurture.ingest.v1.Identified
+	(*Suppressed)(nil),              // 20: nurture.ingest.v1.Suppressed
+	(*Merged)(nil),                  // 21: nurture.ingest.v1.Merged
+	(*Apply)(nil),                   // 22: nurture.ingest.v1.Apply
+	(*Claim)(nil),                   // 23: nurture.ingest.v1.Claim
+	(*Inbound)(nil),                 // 24: nurture.ingest.v1.Inbound
+	(*ImportLeadsRequest)(nil),      // 25: nurture.ingest.v1.ImportLeadsRequest
+	(*ImportPlan)(nil),              // 26: nurture.ingest.v1.ImportPlan
+	(*ImportBasis)(nil),             // 27: nurture.ingest.v1.ImportBasis
+	(*ImportRow)(nil),               // 28: nurture.ingest.v1.ImportRow
+	(*ImportLeadsResponse)(nil),     // 29: nurture.ingest.v1.ImportLeadsResponse
+	(*ImportProblem)(nil),           // 30: nurture.ingest.v1.ImportProblem
+	(*ExportLeadsRequest)(nil),      // 31: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportLeadsResponse)(nil),     // 32: nurture.ingest.v1.ExportLeadsResponse
+	(*ExportEventsRequest)(nil),     // 33: nurture.ingest.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),    // 34: nurture.ingest.v1.ExportEventsResponse
+	(*Erased)(nil),                  // 35: nurture.ingest.v1.Erased
+	(*Erase)(nil),                   // 36: nurture.ingest.v1.Erase
+	(*DataKey)(nil),                 // 37: nurture.ingest.v1.DataKey
+	(*EraseLeadRequest)(nil),        // 38: nurture.ingest.v1.EraseLeadRequest
+	(*EraseLeadResponse)(nil),       // 39: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureRequest)(nil),       // 40: nurture.ingest.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),      // 41: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),     // 42: nurture.ingest.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),    // 43: nurture.ingest.v1.ListErasuresResponse
+	(*Erasure)(nil),                 // 44: nurture.ingest.v1.Erasure
+	(*ErasureStep)(nil),             // 45: nurture.ingest.v1.ErasureStep
+	(*ExportLeadRequest)(nil),       // 46: nurture.ingest.v1.ExportLeadRequest
+	(*ExportLeadResponse)(nil),      // 47: nurture.ingest.v1.ExportLeadResponse
+	(*ExportedEvent)(nil),           // 48: nurture.ingest.v1.ExportedEvent
+	(*RewrapKeysRequest)(nil),       // 49: nurture.ingest.v1.RewrapKeysRequest
+	(*RewrapKeysResponse)(nil),      // 50: nurture.ingest.v1.RewrapKeysResponse
+	nil,                             // 51: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                             // 52: nurture.ingest.v1.ImportRow.ValuesEntry
+	(*v1.Profile)(nil),              // 53: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),          // 54: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),              // 55: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),             // 56: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),   // 57: google.protobuf.Timestamp
+	(v1.Suppression)(0),             // 58: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                 // 59: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	36, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	37, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	38, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	39, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	40, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	2,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	39, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	41, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	38, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	41, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	42, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	42, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	39, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	42, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	40, // 14: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	17, // 15: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	18, // 16: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	39, // 17: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	38, // 18: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	19, // 19: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	20, // 20: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	41, // 21: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	3,  // 22: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	41, // 23: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	20, // 24: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	3,  // 25: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	5,  // 26: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	7,  // 27: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	25, // 28: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
-	27, // 29: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
-	34, // 30: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
-	26, // 31: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
-	0,  // 32: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
-	35, // 33: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
-	1,  // 34: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
-	29, // 35: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	42, // 36: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	40, // 37: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	40, // 38: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	16, // 39: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	3,  // 40: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	5,  // 41: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	7,  // 42: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	9,  // 43: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	11, // 44: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	13, // 45: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	24, // 46: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	30, // 47: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	32, // 48: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	4,  // 49: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	6,  // 50: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	8,  // 51: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	10, // 52: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	12, // 53: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	14, // 54: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	28, // 55: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	31, // 56: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	33, // 57: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	49, // [49:58] is the sub-list for method output_type
-	40, // [40:49] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	53, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	54, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	55, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	56, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	57, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	3,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	56, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	58, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	55, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	58, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	59, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	59, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	56, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	59, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	57, // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	57, // 15: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 16: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	19, // 17: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	56, // 18: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	55, // 19: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	20, // 20: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	21, // 21: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	35, // 22: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	58, // 23: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	4,  // 24: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	58, // 25: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	21, // 26: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	4,  // 27: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	6,  // 28: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	8,  // 29: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	26, // 30: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	28, // 31: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	51, // 32: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	27, // 33: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	1,  // 34: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	52, // 35: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	2,  // 36: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	30, // 37: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	59, // 38: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	57, // 39: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	57, // 40: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 41: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	44, // 42: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44, // 43: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44, // 44: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	57, // 45: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	57, // 46: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	45, // 47: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,  // 48: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	57, // 49: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	59, // 50: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	48, // 51: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	57, // 52: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 53: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	4,  // 54: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	6,  // 55: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	8,  // 56: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	10, // 57: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	12, // 58: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	14, // 59: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	25, // 60: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	31, // 61: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	33, // 62: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	38, // 63: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	40, // 64: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	42, // 65: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	46, // 66: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	49, // 67: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	5,  // 68: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,  // 69: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,  // 70: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11, // 71: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13, // 72: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15, // 73: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	29, // 74: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	32, // 75: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	34, // 76: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	39, // 77: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	41, // 78: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	43, // 79: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	47, // 80: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	50, // 81: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	68, // [68:82] is the sub-list for method output_type
+	54, // [54:68] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -2479,6 +3552,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_Consent)(nil),
 		(*Event_Suppressed)(nil),
 		(*Event_Merged)(nil),
+		(*Event_Erased)(nil),
 	}
 	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),
@@ -2494,8 +3568,8 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   34,
+			NumEnums:      3,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

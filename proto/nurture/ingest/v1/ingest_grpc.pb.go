@@ -30,6 +30,11 @@ const (
 	IngestService_ImportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ImportLeads"
 	IngestService_ExportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ExportLeads"
 	IngestService_ExportEvents_FullMethodName   = "/nurture.ingest.v1.IngestService/ExportEvents"
+	IngestService_EraseLead_FullMethodName      = "/nurture.ingest.v1.IngestService/EraseLead"
+	IngestService_GetErasure_FullMethodName     = "/nurture.ingest.v1.IngestService/GetErasure"
+	IngestService_ListErasures_FullMethodName   = "/nurture.ingest.v1.IngestService/ListErasures"
+	IngestService_ExportLead_FullMethodName     = "/nurture.ingest.v1.IngestService/ExportLead"
+	IngestService_RewrapKeys_FullMethodName     = "/nurture.ingest.v1.IngestService/RewrapKeys"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -64,6 +69,21 @@ type IngestServiceClient interface {
 	// ExportEvents answers every fact that ingest recorded, in the order of the
 	// log. gRPC only.
 	ExportEvents(ctx context.Context, in *ExportEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEventsResponse], error)
+	// EraseLead forgets a person: everything of the lead and of the leads that
+	// turned out to be the same person. It answers when all that can be done now
+	// is done and durable; what is left goes on by itself, also after a crash.
+	// Asking again changes nothing. NOT_FOUND for an unknown id.
+	EraseLead(ctx context.Context, in *EraseLeadRequest, opts ...grpc.CallOption) (*EraseLeadResponse, error)
+	// GetErasure answers the certificate of an erasure; NOT_FOUND when there is none.
+	GetErasure(ctx context.Context, in *GetErasureRequest, opts ...grpc.CallOption) (*GetErasureResponse, error)
+	// ListErasures answers all erasures, the latest first.
+	ListErasures(ctx context.Context, in *ListErasuresRequest, opts ...grpc.CallOption) (*ListErasuresResponse, error)
+	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR).
+	// NOT_FOUND for an unknown or erased id.
+	ExportLead(ctx context.Context, in *ExportLeadRequest, opts ...grpc.CallOption) (*ExportLeadResponse, error)
+	// RewrapKeys wraps all data keys in the newest key of the service, so that
+	// older ones are no longer needed.
+	RewrapKeys(ctx context.Context, in *RewrapKeysRequest, opts ...grpc.CallOption) (*RewrapKeysResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -185,6 +205,56 @@ func (c *ingestServiceClient) ExportEvents(ctx context.Context, in *ExportEvents
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_ExportEventsClient = grpc.ServerStreamingClient[ExportEventsResponse]
 
+func (c *ingestServiceClient) EraseLead(ctx context.Context, in *EraseLeadRequest, opts ...grpc.CallOption) (*EraseLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseLeadResponse)
+	err := c.cc.Invoke(ctx, IngestService_EraseLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) GetErasure(ctx context.Context, in *GetErasureRequest, opts ...grpc.CallOption) (*GetErasureResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetErasureResponse)
+	err := c.cc.Invoke(ctx, IngestService_GetErasure_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ListErasures(ctx context.Context, in *ListErasuresRequest, opts ...grpc.CallOption) (*ListErasuresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListErasuresResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListErasures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ExportLead(ctx context.Context, in *ExportLeadRequest, opts ...grpc.CallOption) (*ExportLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportLeadResponse)
+	err := c.cc.Invoke(ctx, IngestService_ExportLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) RewrapKeys(ctx context.Context, in *RewrapKeysRequest, opts ...grpc.CallOption) (*RewrapKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RewrapKeysResponse)
+	err := c.cc.Invoke(ctx, IngestService_RewrapKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -217,6 +287,21 @@ type IngestServiceServer interface {
 	// ExportEvents answers every fact that ingest recorded, in the order of the
 	// log. gRPC only.
 	ExportEvents(*ExportEventsRequest, grpc.ServerStreamingServer[ExportEventsResponse]) error
+	// EraseLead forgets a person: everything of the lead and of the leads that
+	// turned out to be the same person. It answers when all that can be done now
+	// is done and durable; what is left goes on by itself, also after a crash.
+	// Asking again changes nothing. NOT_FOUND for an unknown id.
+	EraseLead(context.Context, *EraseLeadRequest) (*EraseLeadResponse, error)
+	// GetErasure answers the certificate of an erasure; NOT_FOUND when there is none.
+	GetErasure(context.Context, *GetErasureRequest) (*GetErasureResponse, error)
+	// ListErasures answers all erasures, the latest first.
+	ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error)
+	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR).
+	// NOT_FOUND for an unknown or erased id.
+	ExportLead(context.Context, *ExportLeadRequest) (*ExportLeadResponse, error)
+	// RewrapKeys wraps all data keys in the newest key of the service, so that
+	// older ones are no longer needed.
+	RewrapKeys(context.Context, *RewrapKeysRequest) (*RewrapKeysResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -253,6 +338,21 @@ func (UnimplementedIngestServiceServer) ExportLeads(*ExportLeadsRequest, grpc.Se
 }
 func (UnimplementedIngestServiceServer) ExportEvents(*ExportEventsRequest, grpc.ServerStreamingServer[ExportEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method ExportEvents not implemented")
+}
+func (UnimplementedIngestServiceServer) EraseLead(context.Context, *EraseLeadRequest) (*EraseLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseLead not implemented")
+}
+func (UnimplementedIngestServiceServer) GetErasure(context.Context, *GetErasureRequest) (*GetErasureResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetErasure not implemented")
+}
+func (UnimplementedIngestServiceServer) ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListErasures not implemented")
+}
+func (UnimplementedIngestServiceServer) ExportLead(context.Context, *ExportLeadRequest) (*ExportLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportLead not implemented")
+}
+func (UnimplementedIngestServiceServer) RewrapKeys(context.Context, *RewrapKeysRequest) (*RewrapKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RewrapKeys not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -412,6 +512,96 @@ func _IngestService_ExportEvents_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_ExportEventsServer = grpc.ServerStreamingServer[ExportEventsResponse]
 
+func _IngestService_EraseLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).EraseLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_EraseLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).EraseLead(ctx, req.(*EraseLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_GetErasure_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetErasureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).GetErasure(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_GetErasure_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).GetErasure(ctx, req.(*GetErasureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ListErasures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListErasuresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListErasures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListErasures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListErasures(ctx, req.(*ListErasuresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ExportLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ExportLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ExportLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ExportLead(ctx, req.(*ExportLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_RewrapKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RewrapKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).RewrapKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_RewrapKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).RewrapKeys(ctx, req.(*RewrapKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -442,6 +632,26 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListActivities",
 			Handler:    _IngestService_ListActivities_Handler,
+		},
+		{
+			MethodName: "EraseLead",
+			Handler:    _IngestService_EraseLead_Handler,
+		},
+		{
+			MethodName: "GetErasure",
+			Handler:    _IngestService_GetErasure_Handler,
+		},
+		{
+			MethodName: "ListErasures",
+			Handler:    _IngestService_ListErasures_Handler,
+		},
+		{
+			MethodName: "ExportLead",
+			Handler:    _IngestService_ExportLead_Handler,
+		},
+		{
+			MethodName: "RewrapKeys",
+			Handler:    _IngestService_RewrapKeys_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

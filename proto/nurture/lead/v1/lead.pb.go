@@ -658,7 +658,10 @@ type Lead struct {
 	UpdatedAt  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
 	// Number of activities recorded so far.
-	Activities    uint64 `protobuf:"varint,13,opt,name=activities,proto3" json:"activities,omitempty"`
+	Activities uint64 `protobuf:"varint,13,opt,name=activities,proto3" json:"activities,omitempty"`
+	// What may be known without the lead's data key, worked out by ingest when it
+	// sealed the record: only in records as other services read them.
+	Facts         *Facts `protobuf:"bytes,30,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -782,6 +785,13 @@ func (x *Lead) GetActivities() uint64 {
 		return x.Activities
 	}
 	return 0
+}
+
+func (x *Lead) GetFacts() *Facts {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
 }
 
 // Activity is one thing a lead did.
@@ -1295,7 +1305,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"user_agent\x18\t \x01(\tR\tuserAgent\x12*\n" +
 	"\x02at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xf1\x04\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x9f\x05\n" +
 	"\x04Lead\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12\x19\n" +
@@ -1317,7 +1327,8 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"lastSeenAt\x12\x1e\n" +
 	"\n" +
 	"activities\x18\r \x01(\x04R\n" +
-	"activities\"\xe4\x02\n" +
+	"activities\x12,\n" +
+	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\"\xe4\x02\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12I\n" +
@@ -1462,20 +1473,21 @@ var file_nurture_lead_v1_lead_proto_depIdxs = []int32{
 	15, // 9: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
 	15, // 10: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
 	15, // 11: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
-	13, // 12: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
-	15, // 13: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 14: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
-	9,  // 15: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
-	10, // 16: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
-	0,  // 17: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
-	14, // 18: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
-	15, // 19: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
-	15, // 20: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	9,  // 12: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
+	13, // 13: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
+	15, // 14: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 15: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
+	9,  // 16: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
+	10, // 17: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
+	0,  // 18: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
+	14, // 19: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
+	15, // 20: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
+	15, // 21: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_nurture_lead_v1_lead_proto_init() }

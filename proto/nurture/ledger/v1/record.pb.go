@@ -50,7 +50,14 @@ type Record struct {
 	Applied []*Mark `protobuf:"bytes,8,rep,name=applied,proto3" json:"applied,omitempty"`
 	// Hashes (64 bit) of the ids of the latest commands and activities, oldest
 	// first: a repeated id within this ring changes nothing.
-	RecentIds     []uint64 `protobuf:"fixed64,9,rep,packed,name=recent_ids,json=recentIds,proto3" json:"recent_ids,omitempty"`
+	RecentIds []uint64 `protobuf:"fixed64,9,rep,packed,name=recent_ids,json=recentIds,proto3" json:"recent_ids,omitempty"`
+	// A Hidden message, encrypted under the data key of the lead. When it is
+	// there, `state`, `events` and the causes are only what may be read without
+	// the key.
+	Sealed []byte `protobuf:"bytes,10,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// The record forgets the lead: nothing before it may be read any more, and
+	// the messages before it are deleted.
+	Tombstone     bool `protobuf:"varint,11,opt,name=tombstone,proto3" json:"tombstone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -148,6 +155,143 @@ func (x *Record) GetRecentIds() []uint64 {
 	return nil
 }
 
+func (x *Record) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Record) GetTombstone() bool {
+	if x != nil {
+		return x.Tombstone
+	}
+	return false
+}
+
+// Hidden is what a sealed record is for those who have the lead's data key.
+type Hidden struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	State  []byte                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	Events [][]byte               `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	// One per cause, in order.
+	Causes        []*HiddenCause `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hidden) Reset() {
+	*x = Hidden{}
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hidden) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hidden) ProtoMessage() {}
+
+func (x *Hidden) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hidden.ProtoReflect.Descriptor instead.
+func (*Hidden) Descriptor() ([]byte, []int) {
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Hidden) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *Hidden) GetEvents() [][]byte {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Hidden) GetCauses() []*HiddenCause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+// HiddenCause are the parts of a cause that may say who somebody is.
+type HiddenCause struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Command       []byte                 `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
+	View          []byte                 `protobuf:"bytes,3,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HiddenCause) Reset() {
+	*x = HiddenCause{}
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HiddenCause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HiddenCause) ProtoMessage() {}
+
+func (x *HiddenCause) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HiddenCause.ProtoReflect.Descriptor instead.
+func (*HiddenCause) Descriptor() ([]byte, []int) {
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *HiddenCause) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HiddenCause) GetCommand() []byte {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *HiddenCause) GetView() []byte {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
 // Cause is one input of a record: enough to fold it again and get the same bytes.
 type Cause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -176,7 +320,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[1]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -188,7 +332,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[1]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -201,7 +345,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{1}
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Cause) GetStream() string {
@@ -281,7 +425,7 @@ type Mark struct {
 
 func (x *Mark) Reset() {
 	*x = Mark{}
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[2]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +437,7 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[2]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +450,7 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
-	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Mark) GetStream() string {
@@ -368,7 +512,7 @@ type Parked struct {
 
 func (x *Parked) Reset() {
 	*x = Parked{}
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[3]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +524,7 @@ func (x *Parked) String() string {
 func (*Parked) ProtoMessage() {}
 
 func (x *Parked) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[3]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +537,7 @@ func (x *Parked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parked.ProtoReflect.Descriptor instead.
 func (*Parked) Descriptor() ([]byte, []int) {
-	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Parked) GetService() string {
@@ -521,7 +665,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +677,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ledger_v1_record_proto_msgTypes[4]
+	mi := &file_nurture_ledger_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +690,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_nurture_ledger_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Fault) GetField() string {
@@ -567,7 +711,7 @@ var File_nurture_ledger_v1_record_proto protoreflect.FileDescriptor
 
 const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ledger/v1/record.proto\x12\x11nurture.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n" +
+	"\x1enurture/ledger/v1/record.proto\x12\x11nurture.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x03\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
@@ -578,7 +722,18 @@ const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	"\x06causes\x18\a \x03(\v2\x18.nurture.ledger.v1.CauseR\x06causes\x121\n" +
 	"\aapplied\x18\b \x03(\v2\x17.nurture.ledger.v1.MarkR\aapplied\x12\x1d\n" +
 	"\n" +
-	"recent_ids\x18\t \x03(\x06R\trecentIds\"\xe1\x01\n" +
+	"recent_ids\x18\t \x03(\x06R\trecentIds\x12\x16\n" +
+	"\x06sealed\x18\n" +
+	" \x01(\fR\x06sealed\x12\x1c\n" +
+	"\ttombstone\x18\v \x01(\bR\ttombstone\"n\n" +
+	"\x06Hidden\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\fR\x05state\x12\x16\n" +
+	"\x06events\x18\x02 \x03(\fR\x06events\x126\n" +
+	"\x06causes\x18\x03 \x03(\v2\x1e.nurture.ledger.v1.HiddenCauseR\x06causes\"K\n" +
+	"\vHiddenCause\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\acommand\x18\x02 \x01(\fR\acommand\x12\x12\n" +
+	"\x04view\x18\x03 \x01(\fR\x04view\"\xe1\x01\n" +
 	"\x05Cause\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -630,32 +785,35 @@ func file_nurture_ledger_v1_record_proto_rawDescGZIP() []byte {
 	return file_nurture_ledger_v1_record_proto_rawDescData
 }
 
-var file_nurture_ledger_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_nurture_ledger_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_nurture_ledger_v1_record_proto_goTypes = []any{
 	(*Record)(nil),                // 0: nurture.ledger.v1.Record
-	(*Cause)(nil),                 // 1: nurture.ledger.v1.Cause
-	(*Mark)(nil),                  // 2: nurture.ledger.v1.Mark
-	(*Parked)(nil),                // 3: nurture.ledger.v1.Parked
-	(*Fault)(nil),                 // 4: nurture.ledger.v1.Fault
-	nil,                           // 5: nurture.ledger.v1.Parked.HeadersEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Hidden)(nil),                // 1: nurture.ledger.v1.Hidden
+	(*HiddenCause)(nil),           // 2: nurture.ledger.v1.HiddenCause
+	(*Cause)(nil),                 // 3: nurture.ledger.v1.Cause
+	(*Mark)(nil),                  // 4: nurture.ledger.v1.Mark
+	(*Parked)(nil),                // 5: nurture.ledger.v1.Parked
+	(*Fault)(nil),                 // 6: nurture.ledger.v1.Fault
+	nil,                           // 7: nurture.ledger.v1.Parked.HeadersEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_nurture_ledger_v1_record_proto_depIdxs = []int32{
-	6,  // 0: nurture.ledger.v1.Record.wake_at:type_name -> google.protobuf.Timestamp
-	6,  // 1: nurture.ledger.v1.Record.armed_at:type_name -> google.protobuf.Timestamp
-	1,  // 2: nurture.ledger.v1.Record.causes:type_name -> nurture.ledger.v1.Cause
-	2,  // 3: nurture.ledger.v1.Record.applied:type_name -> nurture.ledger.v1.Mark
-	6,  // 4: nurture.ledger.v1.Cause.now:type_name -> google.protobuf.Timestamp
-	5,  // 5: nurture.ledger.v1.Parked.headers:type_name -> nurture.ledger.v1.Parked.HeadersEntry
-	6,  // 6: nurture.ledger.v1.Parked.first_at:type_name -> google.protobuf.Timestamp
-	6,  // 7: nurture.ledger.v1.Parked.parked_at:type_name -> google.protobuf.Timestamp
-	6,  // 8: nurture.ledger.v1.Parked.message_time:type_name -> google.protobuf.Timestamp
-	4,  // 9: nurture.ledger.v1.Parked.faults:type_name -> nurture.ledger.v1.Fault
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	8,  // 0: nurture.ledger.v1.Record.wake_at:type_name -> google.protobuf.Timestamp
+	8,  // 1: nurture.ledger.v1.Record.armed_at:type_name -> google.protobuf.Timestamp
+	3,  // 2: nurture.ledger.v1.Record.causes:type_name -> nurture.ledger.v1.Cause
+	4,  // 3: nurture.ledger.v1.Record.applied:type_name -> nurture.ledger.v1.Mark
+	2,  // 4: nurture.ledger.v1.Hidden.causes:type_name -> nurture.ledger.v1.HiddenCause
+	8,  // 5: nurture.ledger.v1.Cause.now:type_name -> google.protobuf.Timestamp
+	7,  // 6: nurture.ledger.v1.Parked.headers:type_name -> nurture.ledger.v1.Parked.HeadersEntry
+	8,  // 7: nurture.ledger.v1.Parked.first_at:type_name -> google.protobuf.Timestamp
+	8,  // 8: nurture.ledger.v1.Parked.parked_at:type_name -> google.protobuf.Timestamp
+	8,  // 9: nurture.ledger.v1.Parked.message_time:type_name -> google.protobuf.Timestamp
+	6,  // 10: nurture.ledger.v1.Parked.faults:type_name -> nurture.ledger.v1.Fault
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ledger_v1_record_proto_init() }
@@ -669,7 +827,7 @@ func file_nurture_ledger_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ledger_v1_record_proto_rawDesc), len(file_nurture_ledger_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
