@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -108,7 +109,8 @@ func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S
 	again = ln.confirm(ctx, confirm)
 	ln.armCommands(ctx, write)
 	began := ln.l.d.Now()
-	ln.l.commit(ctx, write)
+	ln.l.seal(ctx, write)
+	ln.l.commit(ctx, sealedOf(write))
 	if len(write) > 0 {
 		ln.l.metrics.commit.Record(ctx, ln.l.d.Now().Sub(began).Seconds(), ln.l.metrics.service)
 	}
@@ -122,6 +124,14 @@ func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S
 	}
 	ln.l.metrics.committed(ctx, len(write))
 	return again
+}
+
+// sealedOf leaves out what could not be sealed, and so cannot be written.
+func sealedOf[S proto.Message](works []*work[S]) []*work[S] {
+	if !slices.ContainsFunc(works, func(w *work[S]) bool { return w.err != nil }) {
+		return works
+	}
+	return slices.DeleteFunc(slices.Clone(works), func(w *work[S]) bool { return w.err != nil })
 }
 
 // confirm checks decisions to change nothing: they are not guarded by a

@@ -56,6 +56,9 @@ type Change[S proto.Message] struct {
 	Reason string
 	// Same says that the input changes nothing: no record is written for it.
 	Same bool
+	// Tombstone says that the lead is forgotten: the record is stored without a
+	// codec, and what was recorded before it need not be there any more.
+	Tombstone bool
 }
 
 // Unchanged is the decision that an input changes nothing.

@@ -40,6 +40,8 @@ type Options[S proto.Message] struct {
 	// Enrich may set View on inputs just before they are folded, in one call for
 	// all that are at hand. Optional. Its errors are transient unless it parks.
 	Enrich func(ctx context.Context, ins []*Input) error
+	// Codec hides what is personal in stored records. Optional.
+	Codec Codec
 	// Lanes is how many goroutines share the buckets. Default 1, at most 64.
 	Lanes int
 	// RecentIDs is how many ids of commands a state remembers. Default 16.

@@ -17,7 +17,8 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 )
 
-// TestLedger runs every law against both engines that Redis may be.
+// TestLedger runs every law against both engines that Redis may be, with and
+// without a codec.
 func TestLedger(t *testing.T) {
 	laws := map[string]func(*testing.T, *bus.Bus, redis.UniversalClient){
 		"inputs of a lead are applied once and in order":          inOrder,
@@ -38,6 +39,9 @@ func TestLedger(t *testing.T) {
 	engines := map[string]func(testing.TB) redis.UniversalClient{
 		"miniredis": ledgertest.Miniredis, "redis": ledgertest.RedisServer,
 		"none": func(testing.TB) redis.UniversalClient { return nil },
+	}
+	for name, newRedis := range engines { // and once more with a codec
+		engines[name+sealedMark] = newRedis
 	}
 	for engine, newRedis := range engines {
 		t.Run(engine, func(t *testing.T) {

@@ -32,7 +32,7 @@ func (ln *lane[S]) load(ctx context.Context, works []*work[S]) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	found := ln.l.cache.get(ctx, missing)
+	found := ln.l.openCached(ctx, ln.l.cache.get(ctx, missing))
 	rest := missing[:0:0]
 	for _, lead := range missing {
 		if _, ok := found[lead]; !ok {
@@ -67,7 +67,7 @@ func (l *Ledger[S]) readLast(ctx context.Context, leads []string) (map[string]*e
 		}
 		leads = leads[n:]
 	}
-	return entries, nil
+	return entries, l.openEntries(ctx, entries)
 }
 
 func (l *Ledger[S]) readSome(ctx context.Context, leads []string, entries map[string]*entry[S]) error {

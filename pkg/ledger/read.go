@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -38,7 +39,7 @@ func (l *Ledger[S]) BatchGet(ctx context.Context, leads []string, fresh bool) (m
 	rest := leads
 	if !fresh {
 		rest = nil
-		found := l.cache.get(ctx, leads)
+		found := l.openCached(ctx, l.cache.get(ctx, leads))
 		for _, lead := range leads {
 			c, ok := found[lead]
 			if !ok {
@@ -78,6 +79,12 @@ func (l *Ledger[S]) History(ctx context.Context, lead string) ([]Entry[S], error
 		rec, err := decodeRecord(raw.Data)
 		if err != nil {
 			return nil, fmt.Errorf("read %s/%d: %w", l.o.Stream, raw.Sequence, err)
+		}
+		if rec, err = l.openOne(ctx, lead, rec); errors.Is(err, ErrForgotten) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open %s/%d: %w", l.o.Stream, raw.Sequence, err)
 		}
 		e, err := l.public(lead, l.newEntry(raw.Sequence, rec))
 		if err != nil {

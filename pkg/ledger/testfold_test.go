@@ -24,6 +24,7 @@ import (
 //	same             changes nothing
 //	bad, panic       cannot be processed
 //	bigger           makes a state that no message can carry
+//	forget           forgets the lead
 type (
 	state  = *leadv1.Lead
 	change = ledger.Change[state]
@@ -47,6 +48,8 @@ func tally(s state, in ledger.Input, now time.Time) (change, error) {
 		panic("this fold has a bug")
 	case word == "bigger":
 		s.Source = strings.Repeat("x", 2<<20)
+	case word == "forget":
+		return change{State: &leadv1.Lead{Source: "forgotten"}, Reason: "forgotten", Tombstone: true}, nil
 	case word == "calm" || word == "due":
 	case strings.HasPrefix(word, "wake="):
 		d, err := time.ParseDuration(word[len("wake="):])
@@ -71,6 +74,9 @@ func options() ledger.Options[state] {
 // open makes a ledger that does not run yet.
 func open(t *testing.T, b *bus.Bus, rdb redis.UniversalClient, o ledger.Options[state]) *ledger.Ledger[state] {
 	t.Helper()
+	if strings.Contains(t.Name(), sealedMark) {
+		o.Codec = newLock(t)
+	}
 	l, err := ledger.New(o, ledger.Deps{Bus: b, Redis: rdb})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ type VerifyReport struct {
 	// Untold counts records whose inputs are no longer kept: they are taken as
 	// they are, and the ones after them are checked.
 	Untold int
+	// Forgotten counts tombstones, and what lies before them and cannot be read:
+	// the leads were erased.
+	Forgotten int
 }
 
 // Mismatch is a record that cannot be explained by its causes.
@@ -83,13 +86,40 @@ func (v *verifier[S]) check(ctx context.Context, raw *jetstream.RawStreamMsg) er
 		v.mismatch(lead, raw.Sequence, err.Error())
 		return nil
 	}
+	prev := v.last[lead]
+	v.report.Records++
+	rec, err = v.l.openOne(ctx, lead, rec)
+	if err == nil && !rec.GetTombstone() {
+		return v.checkOpen(ctx, raw, rec)
+	}
+	switch {
+	case errors.Is(err, bus.ErrUnavailable) || ctx.Err() != nil:
+		return err
+	case errors.Is(err, ErrForgotten):
+		v.report.Forgotten++
+		v.last[lead] = nil
+		return nil
+	case err != nil:
+		v.mismatch(lead, raw.Sequence, err.Error())
+		return nil
+	}
+	if prev == nil {
+		v.report.Forgotten++ // what came before is gone, as it should
+		v.last[lead] = v.l.newEntry(raw.Sequence, rec)
+		return nil
+	}
+	return v.checkOpen(ctx, raw, rec)
+}
+
+// checkOpen refolds one record that can be read.
+func (v *verifier[S]) checkOpen(ctx context.Context, raw *jetstream.RawStreamMsg, rec *ledgerv1.Record) error {
+	lead, _, _, _ := bus.Split(raw.Subject)
 	prev, seen := v.last[lead]
 	if !seen {
 		prev = v.l.newEntry(0, nil)
 	}
 	v.last[lead] = v.l.newEntry(raw.Sequence, rec)
-	v.report.Records++
-	if !seen && rec.GetVersion() != 1 {
+	if prev == nil || !seen && rec.GetVersion() != 1 {
 		v.report.Untold++ // its beginning was trimmed
 		return nil
 	}
@@ -130,7 +160,7 @@ func (v *verifier[S]) refold(ctx context.Context, lead string, prev *entry[S], r
 			return nil, err
 		}
 	}
-	if err := d.finish(w); err != nil {
+	if err := d.finish(v.l, w); err != nil {
 		return nil, err
 	}
 	return w.rec, nil

@@ -93,6 +93,12 @@ func (l *Ledger[S]) foldOnce(w *work[S], skip []ruling) (again bool, err error) 
 			continue
 		}
 		r := d.apply(l, it)
+		if d.forgets(r) {
+			if d, err = l.forget(w, i); err != nil {
+				return false, err
+			}
+			r = d.apply(l, it)
+		}
 		if r.verdict != failed && r.verdict != waiting {
 			w.rulings = append(w.rulings, r)
 			continue
@@ -105,7 +111,7 @@ func (l *Ledger[S]) foldOnce(w *work[S], skip []ruling) (again bool, err error) 
 		}
 		return true, nil
 	}
-	return false, d.finish(w)
+	return false, d.finish(l, w)
 }
 
 // draft is a record being made.
@@ -118,7 +124,9 @@ type draft[S proto.Message] struct {
 	clock   time.Time // ours, when the record is made: it tells which schedules fired
 	changed bool
 	rearm   bool
-	size    int
+	// alone: the record was begun anew for the item that forgets the lead.
+	alone bool
+	size  int
 }
 
 func (l *Ledger[S]) newDraft(w *work[S]) *draft[S] {
@@ -202,6 +210,9 @@ func (d *draft[S]) add(it *item, ch Change[S]) error {
 		}
 		d.rec.Events = append(d.rec.Events, raw)
 	}
+	if ch.Tombstone {
+		d.rec.RecentIds = nil
+	}
 	if it.cmd != nil {
 		cause.Id, cause.Command = it.in.ID, it.in.Data
 		d.rec.RecentIds = remember(d.rec.RecentIds, it.cmd.idHash, d.size)
@@ -210,11 +221,36 @@ func (d *draft[S]) add(it *item, ch Change[S]) error {
 	}
 	d.rec.Causes = append(d.rec.Causes, cause)
 	d.state, d.wake, d.now, d.changed = ch.State, ch.WakeAt, it.in.Time, true
+	d.rec.Tombstone = d.rec.GetTombstone() || ch.Tombstone
 	return nil
 }
 
+// forgets reports whether the item just applied forgot the lead, and others
+// before it are in the same record.
+func (d *draft[S]) forgets(r ruling) bool {
+	return r.verdict == changed && d.rec.GetTombstone() && len(d.rec.GetCauses()) > 1 && !d.alone
+}
+
+// forget begins the record anew with the item that forgets the lead: what came
+// before it in the same record is not worth a trace.
+func (l *Ledger[S]) forget(w *work[S], n int) (*draft[S], error) {
+	rulings := append([]ruling(nil), w.rulings[:n]...)
+	w.ent.whole = false
+	if err := l.decode(w.ent); err != nil {
+		return nil, err
+	}
+	d := l.newDraft(w)
+	d.rec.RecentIds, d.alone, w.rulings = nil, true, rulings
+	for _, it := range w.items[:n] {
+		if it.cmd == nil && !applied(d.rec, it.from) {
+			d.rec.Applied = advance(d.rec.GetApplied(), it.from)
+		}
+	}
+	return d, nil
+}
+
 // finish completes the record.
-func (d *draft[S]) finish(w *work[S]) error {
+func (d *draft[S]) finish(l *Ledger[S], w *work[S]) error {
 	if !d.changed {
 		w.arm = d.rearm
 		return nil
@@ -232,8 +268,10 @@ func (d *draft[S]) finish(w *work[S]) error {
 			w.arm = true
 		}
 	}
-	if w.raw, err = encode(d.rec); err != nil {
-		return err
+	if l.o.Codec == nil { // with one it is sealed first
+		if w.raw, err = encode(d.rec); err != nil {
+			return err
+		}
 	}
 	w.ent.state, w.rec = d.state, d.rec
 	return nil
