@@ -1141,11 +1141,19 @@ type Touch struct {
 	Channel      string      `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"`
 	Status       TouchStatus `protobuf:"varint,8,opt,name=status,proto3,enum=nurture.campaign.v1.TouchStatus" json:"status,omitempty"`
 	// Named reason of the status, e.g. the gate that spoke.
-	Reason        string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	PlannedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
-	OpenedAt      *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
-	ClickedAt     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=clicked_at,json=clickedAt,proto3" json:"clicked_at,omitempty"`
+	Reason    string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	PlannedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
+	SettledAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	OpenedAt  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	ClickedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=clicked_at,json=clickedAt,proto3" json:"clicked_at,omitempty"`
+	// When the reader's mail server took it, and when it came back, as the mail
+	// provider told. Both may be set: some servers take a mail and bounce it later.
+	DeliveredAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
+	BouncedAt   *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=bounced_at,json=bouncedAt,proto3" json:"bounced_at,omitempty"`
+	// "hard" or "soft"; empty when it did not bounce.
+	Bounce string `protobuf:"bytes,17,opt,name=bounce,proto3" json:"bounce,omitempty"`
+	// When the reader called it spam.
+	ComplainedAt  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=complained_at,json=complainedAt,proto3" json:"complained_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1267,6 +1275,34 @@ func (x *Touch) GetOpenedAt() *timestamppb.Timestamp {
 func (x *Touch) GetClickedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ClickedAt
+	}
+	return nil
+}
+
+func (x *Touch) GetDeliveredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveredAt
+	}
+	return nil
+}
+
+func (x *Touch) GetBouncedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BouncedAt
+	}
+	return nil
+}
+
+func (x *Touch) GetBounce() string {
+	if x != nil {
+		return x.Bounce
+	}
+	return ""
+}
+
+func (x *Touch) GetComplainedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ComplainedAt
 	}
 	return nil
 }
@@ -1401,6 +1437,7 @@ type Event struct {
 	//	*Event_TouchSettled
 	//	*Event_Exited
 	//	*Event_GoalMet
+	//	*Event_AmbiguityEnded
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1504,6 +1541,15 @@ func (x *Event) GetGoalMet() *GoalMet {
 	return nil
 }
 
+func (x *Event) GetAmbiguityEnded() *AmbiguityEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_AmbiguityEnded); ok {
+			return x.AmbiguityEnded
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1532,6 +1578,10 @@ type Event_GoalMet struct {
 	GoalMet *GoalMet `protobuf:"bytes,7,opt,name=goal_met,json=goalMet,proto3,oneof"`
 }
 
+type Event_AmbiguityEnded struct {
+	AmbiguityEnded *AmbiguityEnded `protobuf:"bytes,8,opt,name=ambiguity_ended,json=ambiguityEnded,proto3,oneof"`
+}
+
 func (*Event_Enrolled) isEvent_Fact() {}
 
 func (*Event_StepEntered) isEvent_Fact() {}
@@ -1543,6 +1593,8 @@ func (*Event_TouchSettled) isEvent_Fact() {}
 func (*Event_Exited) isEvent_Fact() {}
 
 func (*Event_GoalMet) isEvent_Fact() {}
+
+func (*Event_AmbiguityEnded) isEvent_Fact() {}
 
 type Enrolled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1791,6 +1843,70 @@ func (x *Exited) GetEnrollment() *Enrollment {
 	return nil
 }
 
+// AmbiguityEnded: what became of an ambiguous touch is known after all. The
+// sender takes its parked entry off the list.
+type AmbiguityEnded struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TouchId string                 `protobuf:"bytes,1,opt,name=touch_id,json=touchId,proto3" json:"touch_id,omitempty"`
+	// SENT or FAILED.
+	Status TouchStatus `protobuf:"varint,2,opt,name=status,proto3,enum=nurture.campaign.v1.TouchStatus" json:"status,omitempty"`
+	// Who knew, e.g. "resolved" (a person), "told:email_delivered" (the provider).
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AmbiguityEnded) Reset() {
+	*x = AmbiguityEnded{}
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AmbiguityEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AmbiguityEnded) ProtoMessage() {}
+
+func (x *AmbiguityEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AmbiguityEnded.ProtoReflect.Descriptor instead.
+func (*AmbiguityEnded) Descriptor() ([]byte, []int) {
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AmbiguityEnded) GetTouchId() string {
+	if x != nil {
+		return x.TouchId
+	}
+	return ""
+}
+
+func (x *AmbiguityEnded) GetStatus() TouchStatus {
+	if x != nil {
+		return x.Status
+	}
+	return TouchStatus_TOUCH_STATUS_UNSPECIFIED
+}
+
+func (x *AmbiguityEnded) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type GoalMet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EnrollmentId  string                 `protobuf:"bytes,1,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
@@ -1801,7 +1917,7 @@ type GoalMet struct {
 
 func (x *GoalMet) Reset() {
 	*x = GoalMet{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1929,7 @@ func (x *GoalMet) String() string {
 func (*GoalMet) ProtoMessage() {}
 
 func (x *GoalMet) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1942,7 @@ func (x *GoalMet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoalMet.ProtoReflect.Descriptor instead.
 func (*GoalMet) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GoalMet) GetEnrollmentId() string {
@@ -1859,7 +1975,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1987,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2000,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Claim) GetTouchId() string {
@@ -1932,7 +2048,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2060,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2073,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{28}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Outcome) GetTouchId() string {
@@ -2073,7 +2189,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\bgoal_met\x18\f \x01(\bR\agoalMet\x123\n" +
 	"\astep_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06stepAt\x12;\n" +
 	"\vdefer_since\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deferSince\"\xf6\x03\n" +
+	"deferSince\"\xc9\x05\n" +
 	"\x05Touch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12\x18\n" +
@@ -2091,7 +2207,12 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x127\n" +
 	"\topened_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x129\n" +
 	"\n" +
-	"clicked_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tclickedAt\"\x91\x03\n" +
+	"clicked_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tclickedAt\x12=\n" +
+	"\fdelivered_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt\x129\n" +
+	"\n" +
+	"bounced_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tbouncedAt\x12\x16\n" +
+	"\x06bounce\x18\x11 \x01(\tR\x06bounce\x12?\n" +
+	"\rcomplained_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fcomplainedAt\"\x91\x03\n" +
 	"\x05State\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12A\n" +
 	"\venrollments\x18\x02 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\x124\n" +
@@ -2101,7 +2222,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x05sends\x18\x06 \x03(\v2\x1a.google.protobuf.TimestampR\x05sends\x12\x1a\n" +
 	"\benrolled\x18\a \x01(\x04R\benrolled\x12\x18\n" +
 	"\atouched\x18\b \x01(\x04R\atouched\x125\n" +
-	"\bstage_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astageAt\"\xd6\x03\n" +
+	"\bstage_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astageAt\"\xa6\x04\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12;\n" +
@@ -2110,7 +2231,8 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\rtouch_planned\x18\x04 \x01(\v2!.nurture.campaign.v1.TouchPlannedH\x00R\ftouchPlanned\x12H\n" +
 	"\rtouch_settled\x18\x05 \x01(\v2!.nurture.campaign.v1.TouchSettledH\x00R\ftouchSettled\x125\n" +
 	"\x06exited\x18\x06 \x01(\v2\x1b.nurture.campaign.v1.ExitedH\x00R\x06exited\x129\n" +
-	"\bgoal_met\x18\a \x01(\v2\x1c.nurture.campaign.v1.GoalMetH\x00R\agoalMetB\x06\n" +
+	"\bgoal_met\x18\a \x01(\v2\x1c.nurture.campaign.v1.GoalMetH\x00R\agoalMet\x12N\n" +
+	"\x0fambiguity_ended\x18\b \x01(\v2#.nurture.campaign.v1.AmbiguityEndedH\x00R\x0eambiguityEndedB\x06\n" +
 	"\x04fact\"K\n" +
 	"\bEnrolled\x12?\n" +
 	"\n" +
@@ -2128,7 +2250,11 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x06Exited\x12?\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x1f.nurture.campaign.v1.EnrollmentR\n" +
-	"enrollment\"H\n" +
+	"enrollment\"}\n" +
+	"\x0eAmbiguityEnded\x12\x19\n" +
+	"\btouch_id\x18\x01 \x01(\tR\atouchId\x128\n" +
+	"\x06status\x18\x02 \x01(\x0e2 .nurture.campaign.v1.TouchStatusR\x06status\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"H\n" +
 	"\aGoalMet\x12#\n" +
 	"\renrollment_id\x18\x01 \x01(\tR\fenrollmentId\x12\x18\n" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\"z\n" +
@@ -2180,7 +2306,7 @@ func file_nurture_campaign_v1_campaign_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_campaign_v1_campaign_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(EnrollmentStatus)(0),               // 0: nurture.campaign.v1.EnrollmentStatus
 	(TouchStatus)(0),                    // 1: nurture.campaign.v1.TouchStatus
@@ -2210,12 +2336,13 @@ var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(*TouchPlanned)(nil),                // 25: nurture.campaign.v1.TouchPlanned
 	(*TouchSettled)(nil),                // 26: nurture.campaign.v1.TouchSettled
 	(*Exited)(nil),                      // 27: nurture.campaign.v1.Exited
-	(*GoalMet)(nil),                     // 28: nurture.campaign.v1.GoalMet
-	(*Claim)(nil),                       // 29: nurture.campaign.v1.Claim
-	(*Outcome)(nil),                     // 30: nurture.campaign.v1.Outcome
-	(*v1.View)(nil),                     // 31: nurture.lead.v1.View
-	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
-	(v1.Stage)(0),                       // 33: nurture.lead.v1.Stage
+	(*AmbiguityEnded)(nil),              // 28: nurture.campaign.v1.AmbiguityEnded
+	(*GoalMet)(nil),                     // 29: nurture.campaign.v1.GoalMet
+	(*Claim)(nil),                       // 30: nurture.campaign.v1.Claim
+	(*Outcome)(nil),                     // 31: nurture.campaign.v1.Outcome
+	(*v1.View)(nil),                     // 32: nurture.lead.v1.View
+	(*timestamppb.Timestamp)(nil),       // 33: google.protobuf.Timestamp
+	(v1.Stage)(0),                       // 34: nurture.lead.v1.Stage
 }
 var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	4,  // 0: nurture.campaign.v1.ListProgramsResponse.programs:type_name -> nurture.campaign.v1.ProgramInfo
@@ -2228,58 +2355,63 @@ var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	1,  // 7: nurture.campaign.v1.ResolveTouchRequest.status:type_name -> nurture.campaign.v1.TouchStatus
 	20, // 8: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
 	12, // 9: nurture.campaign.v1.EnrollCommand.request:type_name -> nurture.campaign.v1.EnrollRequest
-	31, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
+	32, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
 	0,  // 11: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
-	32, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
-	32, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
-	32, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
-	32, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
-	32, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
+	33, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
+	33, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
+	33, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
+	33, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
+	33, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
-	32, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
-	32, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
-	32, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
-	32, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
-	19, // 22: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	20, // 23: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
-	33, // 24: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
-	31, // 25: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
-	32, // 26: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
-	32, // 27: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
-	32, // 28: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 29: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
-	24, // 30: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
-	25, // 31: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
-	26, // 32: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
-	27, // 33: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
-	28, // 34: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
-	19, // 35: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	20, // 36: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
-	20, // 37: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
-	19, // 38: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	32, // 39: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
-	1,  // 40: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
-	32, // 41: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	32, // 42: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
-	2,  // 43: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
-	5,  // 44: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
-	7,  // 45: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
-	10, // 46: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
-	12, // 47: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
-	14, // 48: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
-	16, // 49: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
-	3,  // 50: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
-	6,  // 51: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
-	8,  // 52: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
-	11, // 53: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
-	13, // 54: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
-	15, // 55: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
-	17, // 56: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
-	50, // [50:57] is the sub-list for method output_type
-	43, // [43:50] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	33, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
+	33, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
+	33, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
+	33, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
+	33, // 22: nurture.campaign.v1.Touch.delivered_at:type_name -> google.protobuf.Timestamp
+	33, // 23: nurture.campaign.v1.Touch.bounced_at:type_name -> google.protobuf.Timestamp
+	33, // 24: nurture.campaign.v1.Touch.complained_at:type_name -> google.protobuf.Timestamp
+	19, // 25: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	20, // 26: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
+	34, // 27: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
+	32, // 28: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
+	33, // 29: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
+	33, // 30: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
+	33, // 31: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 32: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
+	24, // 33: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
+	25, // 34: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
+	26, // 35: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
+	27, // 36: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
+	29, // 37: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
+	28, // 38: nurture.campaign.v1.Event.ambiguity_ended:type_name -> nurture.campaign.v1.AmbiguityEnded
+	19, // 39: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	20, // 40: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
+	20, // 41: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
+	19, // 42: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	1,  // 43: nurture.campaign.v1.AmbiguityEnded.status:type_name -> nurture.campaign.v1.TouchStatus
+	33, // 44: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
+	1,  // 45: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
+	33, // 46: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	33, // 47: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
+	2,  // 48: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
+	5,  // 49: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
+	7,  // 50: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
+	10, // 51: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
+	12, // 52: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
+	14, // 53: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
+	16, // 54: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
+	3,  // 55: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
+	6,  // 56: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
+	8,  // 57: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
+	11, // 58: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
+	13, // 59: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
+	15, // 60: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
+	17, // 61: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
+	55, // [55:62] is the sub-list for method output_type
+	48, // [48:55] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_nurture_campaign_v1_campaign_proto_init() }
@@ -2294,6 +2426,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 		(*Event_TouchSettled)(nil),
 		(*Event_Exited)(nil),
 		(*Event_GoalMet)(nil),
+		(*Event_AmbiguityEnded)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2301,7 +2434,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_campaign_v1_campaign_proto_rawDesc), len(file_nurture_campaign_v1_campaign_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -943,7 +943,9 @@ type State struct {
 	// Leads that turned out to be this person, oldest first.
 	MergedFrom []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	// Set when the person was forgotten: nothing else but the lead's id is kept.
-	ErasedAt      *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
+	ErasedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
+	// What became of the latest mails, oldest first, for counting soft bounces.
+	Mails         []*MailResult `protobuf:"bytes,25,rep,name=mails,proto3" json:"mails,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1002,6 +1004,13 @@ func (x *State) GetMergedFrom() []string {
 func (x *State) GetErasedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ErasedAt
+	}
+	return nil
+}
+
+func (x *State) GetMails() []*MailResult {
+	if x != nil {
+		return x.Mails
 	}
 	return nil
 }
@@ -3129,6 +3138,216 @@ func (x *RewrapKeysResponse) GetWrappedBy() string {
 	return ""
 }
 
+// MailResult is what became of one mail.
+type MailResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hash of the touch id.
+	Touch uint64 `protobuf:"fixed64,1,opt,name=touch,proto3" json:"touch,omitempty"`
+	// When, in seconds since 1970.
+	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	// It bounced softly; delivered otherwise.
+	Bounced       bool `protobuf:"varint,3,opt,name=bounced,proto3" json:"bounced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MailResult) Reset() {
+	*x = MailResult{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MailResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MailResult) ProtoMessage() {}
+
+func (x *MailResult) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MailResult.ProtoReflect.Descriptor instead.
+func (*MailResult) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *MailResult) GetTouch() uint64 {
+	if x != nil {
+		return x.Touch
+	}
+	return 0
+}
+
+func (x *MailResult) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *MailResult) GetBounced() bool {
+	if x != nil {
+		return x.Bounced
+	}
+	return false
+}
+
+type TakeReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The mail as it was received, headers and all.
+	Mail []byte `protobuf:"bytes,1,opt,name=mail,proto3" json:"mail,omitempty"`
+	// The envelope's recipient; empty when it is not known.
+	Recipient string `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// Believe a mail that carries no signed return path: it comes from a mailbox
+	// that only our own mail servers write to.
+	Trusted       bool `protobuf:"varint,3,opt,name=trusted,proto3" json:"trusted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeReturnRequest) Reset() {
+	*x = TakeReturnRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeReturnRequest) ProtoMessage() {}
+
+func (x *TakeReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeReturnRequest.ProtoReflect.Descriptor instead.
+func (*TakeReturnRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *TakeReturnRequest) GetMail() []byte {
+	if x != nil {
+		return x.Mail
+	}
+	return nil
+}
+
+func (x *TakeReturnRequest) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *TakeReturnRequest) GetTrusted() bool {
+	if x != nil {
+		return x.Trusted
+	}
+	return false
+}
+
+type TakeReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the mail is: "bounced_hard", "bounced_soft", "deferred", "delivered",
+	// "complained", "unsubscribed", "auto_reply", "not_a_report".
+	Verdict string `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// Empty when it was parked.
+	LeadId string `protobuf:"bytes,2,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Empty when only the address told whose it is.
+	TouchId string `protobuf:"bytes,3,opt,name=touch_id,json=touchId,proto3" json:"touch_id,omitempty"`
+	// Why it was parked; empty when it was recorded.
+	Parked string `protobuf:"bytes,4,opt,name=parked,proto3" json:"parked,omitempty"`
+	// It was recorded before; nothing changed.
+	Duplicate     bool `protobuf:"varint,5,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeReturnResponse) Reset() {
+	*x = TakeReturnResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeReturnResponse) ProtoMessage() {}
+
+func (x *TakeReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeReturnResponse.ProtoReflect.Descriptor instead.
+func (*TakeReturnResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *TakeReturnResponse) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *TakeReturnResponse) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *TakeReturnResponse) GetTouchId() string {
+	if x != nil {
+		return x.TouchId
+	}
+	return ""
+}
+
+func (x *TakeReturnResponse) GetParked() string {
+	if x != nil {
+		return x.Parked
+	}
+	return ""
+}
+
+func (x *TakeReturnResponse) GetDuplicate() bool {
+	if x != nil {
+		return x.Duplicate
+	}
+	return false
+}
+
 var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
@@ -3183,13 +3402,14 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"\xa4\x01\n" +
+	"activities\"\xd9\x01\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
 	"\vmerged_from\x18\x03 \x03(\tR\n" +
 	"mergedFrom\x127\n" +
-	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\"\xfa\x03\n" +
+	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\x123\n" +
+	"\x05mails\x18\x19 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\"\xfa\x03\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -3349,12 +3569,27 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\trewrapped\x18\x01 \x01(\x04R\trewrapped\x12\x18\n" +
 	"\acurrent\x18\x02 \x01(\x04R\acurrent\x12\x1d\n" +
 	"\n" +
-	"wrapped_by\x18\x03 \x01(\tR\twrappedBy*\x80\x01\n" +
+	"wrapped_by\x18\x03 \x01(\tR\twrappedBy\"L\n" +
+	"\n" +
+	"MailResult\x12\x14\n" +
+	"\x05touch\x18\x01 \x01(\x06R\x05touch\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x18\n" +
+	"\abounced\x18\x03 \x01(\bR\abounced\"w\n" +
+	"\x11TakeReturnRequest\x12 \n" +
+	"\x04mail\x18\x01 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x01R\x04mail\x12&\n" +
+	"\trecipient\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\trecipient\x12\x18\n" +
+	"\atrusted\x18\x03 \x01(\bR\atrusted\"\x98\x01\n" +
+	"\x12TakeReturnResponse\x12\x18\n" +
+	"\averdict\x18\x01 \x01(\tR\averdict\x12\x17\n" +
+	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12\x19\n" +
+	"\btouch_id\x18\x03 \x01(\tR\atouchId\x12\x16\n" +
+	"\x06parked\x18\x04 \x01(\tR\x06parked\x12\x1c\n" +
+	"\tduplicate\x18\x05 \x01(\bR\tduplicate*\x80\x01\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
 	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
-	"\x16ERASURE_STATUS_NOTHING\x10\x032\x9e\r\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x032\x91\x0e\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -3372,7 +3607,9 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"ExportLead\x12$.nurture.ingest.v1.ExportLeadRequest\x1a%.nurture.ingest.v1.ExportLeadResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}:export\x12u\n" +
 	"\n" +
-	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrapB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrap\x12q\n" +
+	"\n" +
+	"TakeReturn\x12$.nurture.ingest.v1.TakeReturnRequest\x1a%.nurture.ingest.v1.TakeReturnResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/returnsB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -3387,7 +3624,7 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(ErasureStatus)(0),              // 0: nurture.ingest.v1.ErasureStatus
 	(ImportBasis_Kind)(0),           // 1: nurture.ingest.v1.ImportBasis.Kind
@@ -3440,104 +3677,110 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*ExportedEvent)(nil),           // 48: nurture.ingest.v1.ExportedEvent
 	(*RewrapKeysRequest)(nil),       // 49: nurture.ingest.v1.RewrapKeysRequest
 	(*RewrapKeysResponse)(nil),      // 50: nurture.ingest.v1.RewrapKeysResponse
-	nil,                             // 51: nurture.ingest.v1.ImportPlan.FieldsEntry
-	nil,                             // 52: nurture.ingest.v1.ImportRow.ValuesEntry
-	(*v1.Profile)(nil),              // 53: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),          // 54: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),              // 55: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),             // 56: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),   // 57: google.protobuf.Timestamp
-	(v1.Suppression)(0),             // 58: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                 // 59: nurture.lead.v1.Lead
+	(*MailResult)(nil),              // 51: nurture.ingest.v1.MailResult
+	(*TakeReturnRequest)(nil),       // 52: nurture.ingest.v1.TakeReturnRequest
+	(*TakeReturnResponse)(nil),      // 53: nurture.ingest.v1.TakeReturnResponse
+	nil,                             // 54: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                             // 55: nurture.ingest.v1.ImportRow.ValuesEntry
+	(*v1.Profile)(nil),              // 56: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),          // 57: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),              // 58: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),             // 59: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),   // 60: google.protobuf.Timestamp
+	(v1.Suppression)(0),             // 61: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                 // 62: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	53, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	54, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	55, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	56, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	57, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	56, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	57, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	58, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	59, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	60, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	3,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	56, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	58, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	55, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	58, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	59, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	59, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	56, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	59, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	57, // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	57, // 15: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 16: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	19, // 17: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	56, // 18: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	55, // 19: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	20, // 20: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	21, // 21: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	35, // 22: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	58, // 23: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	4,  // 24: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	58, // 25: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	21, // 26: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	4,  // 27: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	6,  // 28: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	8,  // 29: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	26, // 30: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
-	28, // 31: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
-	51, // 32: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
-	27, // 33: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
-	1,  // 34: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
-	52, // 35: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
-	2,  // 36: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
-	30, // 37: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	59, // 38: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	57, // 39: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	57, // 40: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 41: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	44, // 42: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44, // 43: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44, // 44: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	57, // 45: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	57, // 46: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
-	45, // 47: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
-	0,  // 48: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	57, // 49: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	59, // 50: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	48, // 51: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	57, // 52: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 53: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	4,  // 54: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	6,  // 55: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	8,  // 56: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	10, // 57: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	12, // 58: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	14, // 59: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	25, // 60: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	31, // 61: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	33, // 62: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	38, // 63: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	40, // 64: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	42, // 65: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	46, // 66: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	49, // 67: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	5,  // 68: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,  // 69: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,  // 70: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11, // 71: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13, // 72: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15, // 73: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	29, // 74: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	32, // 75: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	34, // 76: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	39, // 77: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	41, // 78: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	43, // 79: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	47, // 80: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	50, // 81: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	68, // [68:82] is the sub-list for method output_type
-	54, // [54:68] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	59, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	61, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	58, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	61, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	62, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	62, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	59, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	62, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	60, // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	51, // 15: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	60, // 16: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 17: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	19, // 18: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	59, // 19: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	58, // 20: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	20, // 21: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	21, // 22: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	35, // 23: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	61, // 24: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	4,  // 25: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	61, // 26: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	21, // 27: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	4,  // 28: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	6,  // 29: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	8,  // 30: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	26, // 31: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	28, // 32: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	54, // 33: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	27, // 34: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	1,  // 35: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	55, // 36: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	2,  // 37: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	30, // 38: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	62, // 39: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	60, // 40: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	60, // 41: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 42: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	44, // 43: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44, // 44: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44, // 45: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	60, // 46: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	60, // 47: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	45, // 48: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,  // 49: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	60, // 50: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	62, // 51: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	48, // 52: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	60, // 53: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 54: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	4,  // 55: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	6,  // 56: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	8,  // 57: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	10, // 58: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	12, // 59: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	14, // 60: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	25, // 61: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	31, // 62: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	33, // 63: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	38, // 64: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	40, // 65: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	42, // 66: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	46, // 67: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	49, // 68: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	52, // 69: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	5,  // 70: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,  // 71: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,  // 72: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11, // 73: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13, // 74: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15, // 75: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	29, // 76: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	32, // 77: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	34, // 78: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	39, // 79: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	41, // 80: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	43, // 81: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	47, // 82: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	50, // 83: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	53, // 84: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	70, // [70:85] is the sub-list for method output_type
+	55, // [55:70] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -3569,7 +3812,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   50,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	IngestService_ListErasures_FullMethodName   = "/nurture.ingest.v1.IngestService/ListErasures"
 	IngestService_ExportLead_FullMethodName     = "/nurture.ingest.v1.IngestService/ExportLead"
 	IngestService_RewrapKeys_FullMethodName     = "/nurture.ingest.v1.IngestService/RewrapKeys"
+	IngestService_TakeReturn_FullMethodName     = "/nurture.ingest.v1.IngestService/TakeReturn"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -84,6 +85,10 @@ type IngestServiceClient interface {
 	// RewrapKeys wraps all data keys in the newest key of the service, so that
 	// older ones are no longer needed.
 	RewrapKeys(ctx context.Context, in *RewrapKeysRequest, opts ...grpc.CallOption) (*RewrapKeysResponse, error)
+	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to
+	// unsubscribe. What it says of a lead is durable when this answers; a mail that
+	// says nothing about anybody is parked as a reject.
+	TakeReturn(ctx context.Context, in *TakeReturnRequest, opts ...grpc.CallOption) (*TakeReturnResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -255,6 +260,16 @@ func (c *ingestServiceClient) RewrapKeys(ctx context.Context, in *RewrapKeysRequ
 	return out, nil
 }
 
+func (c *ingestServiceClient) TakeReturn(ctx context.Context, in *TakeReturnRequest, opts ...grpc.CallOption) (*TakeReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeReturnResponse)
+	err := c.cc.Invoke(ctx, IngestService_TakeReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -302,6 +317,10 @@ type IngestServiceServer interface {
 	// RewrapKeys wraps all data keys in the newest key of the service, so that
 	// older ones are no longer needed.
 	RewrapKeys(context.Context, *RewrapKeysRequest) (*RewrapKeysResponse, error)
+	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to
+	// unsubscribe. What it says of a lead is durable when this answers; a mail that
+	// says nothing about anybody is parked as a reject.
+	TakeReturn(context.Context, *TakeReturnRequest) (*TakeReturnResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -353,6 +372,9 @@ func (UnimplementedIngestServiceServer) ExportLead(context.Context, *ExportLeadR
 }
 func (UnimplementedIngestServiceServer) RewrapKeys(context.Context, *RewrapKeysRequest) (*RewrapKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RewrapKeys not implemented")
+}
+func (UnimplementedIngestServiceServer) TakeReturn(context.Context, *TakeReturnRequest) (*TakeReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeReturn not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -602,6 +624,24 @@ func _IngestService_RewrapKeys_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_TakeReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).TakeReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_TakeReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).TakeReturn(ctx, req.(*TakeReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -652,6 +692,10 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RewrapKeys",
 			Handler:    _IngestService_RewrapKeys_Handler,
+		},
+		{
+			MethodName: "TakeReturn",
+			Handler:    _IngestService_TakeReturn_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -800,7 +800,8 @@ type Activity struct {
 	// Id given by the sender; repeats are ignored.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Snake case, past tense: page_viewed, form_submitted, demo_requested,
-	// email_sent, email_opened, email_clicked, email_bounced, email_replied.
+	// email_sent, email_delivered, email_deferred, email_opened, email_clicked,
+	// email_bounced, email_complained, email_unsubscribed, email_replied.
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// Facts about it: path, url, form, touch_id, program, ...
 	Properties map[string]string `protobuf:"bytes,3,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -809,9 +810,12 @@ type Activity struct {
 	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	Source     string                 `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
 	// Judged to be a machine: shown, never scored.
-	Machine       bool `protobuf:"varint,7,opt,name=machine,proto3" json:"machine,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Machine bool `protobuf:"varint,7,opt,name=machine,proto3" json:"machine,omitempty"`
+	// Of a soft email_bounced: the address counts as gone after this many mails in
+	// a row that bounced softly, with none delivered in between; 0 for never.
+	SoftBounceLimit uint32 `protobuf:"varint,13,opt,name=soft_bounce_limit,json=softBounceLimit,proto3" json:"soft_bounce_limit,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Activity) Reset() {
@@ -891,6 +895,13 @@ func (x *Activity) GetMachine() bool {
 		return x.Machine
 	}
 	return false
+}
+
+func (x *Activity) GetSoftBounceLimit() uint32 {
+	if x != nil {
+		return x.SoftBounceLimit
+	}
+	return 0
 }
 
 // View is the joined, non-personal view of a lead that conditions are written
@@ -1328,7 +1339,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"activities\x18\r \x01(\x04R\n" +
 	"activities\x12,\n" +
-	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\"\xe4\x02\n" +
+	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\"\x90\x03\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12I\n" +
@@ -1340,7 +1351,8 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"receivedAt\x12\x16\n" +
 	"\x06source\x18\x06 \x01(\tR\x06source\x12\x18\n" +
-	"\amachine\x18\a \x01(\bR\amachine\x1a=\n" +
+	"\amachine\x18\a \x01(\bR\amachine\x12*\n" +
+	"\x11soft_bounce_limit\x18\r \x01(\rR\x0fsoftBounceLimit\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\x01\n" +
