@@ -117,9 +117,8 @@ func (t *Turn) tryAwait(e *campaignv1.Enrollment, s program.Step) (next, why str
 	}
 }
 
-// happened reports whether the awaited thing is the activity of this turn, or,
-// for an open or a click, has happened to the latest touch while its outcome
-// was still on the way.
+// happened reports whether the awaited thing is the activity of this turn, or
+// has happened to the latest touch while its outcome was still on the way.
 func (t *Turn) happened(e *campaignv1.Enrollment, s program.Step) bool {
 	if a := t.activity; a.GetType() == s.Event && !t.arrived[e.Id] && t.isOwn(e, a.GetProperties()["touch_id"]) {
 		return s.When == nil || t.holds(s.When)
@@ -127,15 +126,7 @@ func (t *Turn) happened(e *campaignv1.Enrollment, s program.Step) bool {
 	if s.When != nil {
 		return false
 	}
-	touch := t.latestTouch(e)
-	switch s.Event {
-	case typeClicked:
-		return touch.GetClickedAt() != nil
-	case typeOpened:
-		return touch.GetOpenedAt() != nil || touch.GetClickedAt() != nil
-	default:
-		return false
-	}
+	return hadHappened(t.latestTouch(e), s.Event)
 }
 
 // isOwn reports whether an activity concerns this enrollment: what is about a

@@ -31,7 +31,7 @@ func anyInput(t *rapid.T, w *world) {
 		s := leadv1.Stage(rapid.IntRange(4, 10).Draw(t, "stage"))
 		w.turn(func(turn *journey.Turn) { turn.SalesTold(s, s == leadv1.Stage_STAGE_RECYCLED) })
 	case "does":
-		w.does(rapid.SampledFrom([]string{"email_clicked", "email_opened", "page_viewed"}).Draw(t, "activity"), "touch_id", touch)
+		w.does(rapid.SampledFrom([]string{"email_clicked", "email_opened", "email_delivered", "email_bounced", "page_viewed"}).Draw(t, "activity"), "touch_id", touch)
 	case "outcome":
 		w.outcome(touch, campaignv1.TouchStatus(rapid.IntRange(2, 6).Draw(t, "status")), w.now.Add(time.Hour))
 	case "due":

@@ -11,12 +11,6 @@ import (
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 )
 
-// Types of activities that concern touches.
-const (
-	typeOpened  = "email_opened"
-	typeClicked = "email_clicked"
-)
-
 // channelEmail is the only channel so far.
 const channelEmail = "email"
 
@@ -124,16 +118,26 @@ func (t *Turn) Settled(o *campaignv1.Outcome) {
 		t.hold(e, touch, o)
 	} else {
 		t.close(touch, o)
+		t.believe(touch, "")
 	}
 	t.run()
 }
 
-// correct settles an ambiguous touch by what its sender tells after all.
+// correct settles a touch, ambiguous until now, by what is known after all.
 func (t *Turn) correct(touch *campaignv1.Touch, o *campaignv1.Outcome) {
-	if o.Status == campaignv1.TouchStatus_TOUCH_STATUS_FAILED {
+	ended := touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS
+	switch {
+	case o.Status == campaignv1.TouchStatus_TOUCH_STATUS_FAILED:
 		t.forgetSend(touch.SettledAt.AsTime())
+	case !counts(touch.Status):
+		t.s.Sends = append(t.s.Sends, timestamppb.New(t.now))
 	}
 	t.settle(touch, o.Status, o.Reason)
+	if ended {
+		t.emit(&campaignv1.Event{Fact: &campaignv1.Event_AmbiguityEnded{AmbiguityEnded: &campaignv1.AmbiguityEnded{
+			TouchId: touch.Id, Status: o.Status, Reason: o.Reason,
+		}}})
+	}
 }
 
 // isKnown reports whether a status says what happened to the mail.
@@ -191,23 +195,6 @@ func (t *Turn) forgetSend(at time.Time) {
 			t.s.Sends = append(t.s.Sends[:i:i], t.s.Sends[i+1:]...)
 			return
 		}
-	}
-}
-
-// mark notes opens and clicks on their touch.
-func (t *Turn) mark(a *leadv1.Activity) {
-	touch := t.touch(a.GetProperties()["touch_id"])
-	if touch == nil {
-		return
-	}
-	at := timestamppb.New(t.now)
-	switch {
-	case a.GetType() == typeOpened && touch.OpenedAt == nil:
-		touch.OpenedAt = at
-		t.change(Told)
-	case a.GetType() == typeClicked && touch.ClickedAt == nil:
-		touch.ClickedAt = at
-		t.change(Told)
 	}
 }
 
