@@ -63,6 +63,15 @@ type ParkedMsg struct {
 
 // ListParked reads all parked messages, oldest first.
 func (b *Bus) ListParked(ctx context.Context) ([]ParkedMsg, error) {
+	return b.listParked(ctx, "parked.>")
+}
+
+// ListParkedOf reads what a service parked of one lead, oldest first.
+func (b *Bus) ListParkedOf(ctx context.Context, service, lead string) ([]ParkedMsg, error) {
+	return b.listParked(ctx, ParkedSubject(service, lead))
+}
+
+func (b *Bus) listParked(ctx context.Context, filter string) ([]ParkedMsg, error) {
 	s, err := b.JS.Stream(ctx, Parked)
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", Parked, Classify(err))
@@ -70,7 +79,7 @@ func (b *Bus) ListParked(ctx context.Context) ([]ParkedMsg, error) {
 	state := s.CachedInfo().State
 	list := make([]ParkedMsg, 0, state.Msgs)
 	for seq := state.FirstSeq; state.Msgs > 0 && seq <= state.LastSeq; {
-		raw, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("parked.>"))
+		raw, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(filter))
 		if isAny(err, jetstream.ErrMsgNotFound) {
 			break
 		}
@@ -118,7 +127,7 @@ func (b *Bus) Redrive(ctx context.Context, seq uint64) error {
 		return err
 	}
 	if p.GetReason() == ReasonAmbiguous {
-		return fmt.Errorf("parked message %d is an ambiguous touch: find out whether the mail went out, then settle it with ResolveTouch and dismiss this entry", seq)
+		return fmt.Errorf("parked message %d is an ambiguous touch: find out whether the mail went out and settle it with ResolveTouch; that takes the entry off the list", seq)
 	}
 	if p.GetLeadId() != "" && streamOf(p.GetService()) == "" {
 		return fmt.Errorf("parked message %d was read by %q, which is no service with a stream of its own: only dismiss it", seq, p.GetService())

@@ -21,6 +21,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/returnpath"
 	pkgrpc "github.com/nurturehq/nurture/pkg/rpc"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -59,6 +60,7 @@ type Service struct {
 	bundles  []program.Bundle
 	programs *store.Store
 	links    *link.Signer
+	returns  *returnpath.Signer
 	ledger   *ledger.Ledger[*campaignv1.State]
 	sender   *sender.Sender
 	feed     feed.Feed
@@ -71,7 +73,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Now = time.Now
 	}
 	s := &Service{cfg: cfg, deps: deps, feed: feed.Feed{Bus: deps.Bus}}
-	for _, open := range []func() error{cfg.Validate, s.openLinks, s.openPrograms, s.openLedger} {
+	for _, open := range []func() error{cfg.Validate, s.openLinks, s.openReturns, s.openPrograms, s.openLedger} {
 		if err := open(); err != nil {
 			return nil, fmt.Errorf("campaign: %w", err)
 		}
@@ -83,6 +85,17 @@ func New(cfg Config, deps Deps) (*Service, error) {
 func (s *Service) openLinks() (err error) {
 	s.links, err = link.NewSigner(s.cfg.LinkKeys)
 	return err
+}
+
+// openReturns makes the signer of return addresses, if mails are to have any.
+func (s *Service) openReturns() (err error) {
+	if s.cfg.Mail.BounceDomain == "" {
+		return nil
+	}
+	if s.returns, err = returnpath.NewSigner(s.cfg.Mail.BounceKeys); err != nil {
+		return fmt.Errorf("mail.bounce_keys: %w", err)
+	}
+	return nil
 }
 
 func (s *Service) openPrograms() (err error) {

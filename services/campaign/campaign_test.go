@@ -189,6 +189,9 @@ func TestAWrongConfigurationIsOneClearLine(t *testing.T) {
 		"public url":     {func(c *campaign.Config) { c.PublicURL = "localhost:8082" }, `public_url: "localhost:8082" is no web address`},
 		"from":           {func(c *campaign.Config) { c.Mail.From = "sam" }, `mail.from: "sam" is no e-mail address`},
 		"smtp address":   {func(c *campaign.Config) { c.SMTP.Addr = "mail" }, "write host:port"},
+		"provider":       {func(c *campaign.Config) { c.SMTP.Provider = "sendgird" }, `smtp.provider: "sendgird": write sendgrid, ses`},
+		"bounce domain":  {func(c *campaign.Config) { c.Mail.BounceDomain = "not a domain" }, "mail.bounce_domain: \"not a domain\" is no domain"},
+		"bounce keys":    {func(c *campaign.Config) { c.Mail.BounceDomain = "bounce.example.com" }, "mail.bounce_keys: no key to sign return paths with"},
 		"password clear": {func(c *campaign.Config) { c.SMTP.Addr, c.SMTP.Password = "mail.example.com:25", "x" }, "in the clear"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"slices"
 	"time"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/services/campaign/internal/link"
 	"github.com/nurturehq/nurture/services/campaign/internal/sender"
+	sendermail "github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 	"github.com/nurturehq/nurture/services/campaign/internal/store"
 )
 
@@ -37,7 +39,11 @@ type MailConfig struct {
 	FromName string `yaml:"from_name" help:"name mails come from"`
 	ReplyTo  string `yaml:"reply_to" help:"address answers go to; empty: the sender's"`
 	Company  string `yaml:"company" help:"company in the footer"`
-	Address  string `yaml:"address" help:"postal address in the footer"`
+	// BounceDomain is where reports about mails come back to, each to an address
+	// of its own that only we can make.
+	BounceDomain string   `yaml:"bounce_domain" help:"domain of the return addresses, e.g. bounce.example.com, whose mail ingest reads; empty: mails come back to from"`
+	BounceKeys   []string `yaml:"bounce_keys" help:"keys that sign return addresses, 32 bytes or more in hex, the same as ingest's bounces.keys; the first signs" secret:"true"`
+	Address      string   `yaml:"address" help:"postal address in the footer"`
 }
 
 // SMTPConfig is where mails are handed over.
@@ -49,6 +55,11 @@ type SMTPConfig struct {
 	Hello       string        `yaml:"hello" help:"name this server greets with"`
 	Connections int           `yaml:"connections" help:"connections kept open at most"`
 	Timeout     time.Duration `yaml:"timeout" help:"how long one mail may take on the connection"`
+	// Provider says which metadata a mail carries, so that the provider's events
+	// name the touch.
+	Provider         string `yaml:"provider" help:"sendgrid, ses, postmark, mailgun or resend when addr is theirs: their events then name the touch"`
+	ConfigurationSet string `yaml:"configuration_set" help:"of ses: the configuration set that publishes events"`
+	MessageStream    string `yaml:"message_stream" help:"of postmark: the message stream, e.g. broadcast"`
 }
 
 // SenderConfig is how mails are sent.
@@ -88,15 +99,25 @@ func (c Config) Validate() error {
 		return fmt.Errorf("mail.from: %q is no e-mail address", c.Mail.From)
 	case c.Lanes < 1 || c.Lanes > bus.Buckets:
 		return fmt.Errorf("lanes: %d is not between 1 and %d", c.Lanes, bus.Buckets)
+	case c.Mail.BounceDomain != "" && !domain(c.Mail.BounceDomain):
+		return fmt.Errorf("mail.bounce_domain: %q is no domain; write one like bounce.example.com", c.Mail.BounceDomain)
 	default:
 		return c.SMTP.validate()
 	}
+}
+
+func domain(name string) bool {
+	addr, err := mail.ParseAddress("x@" + name)
+	return err == nil && addr.Address == "x@"+name
 }
 
 func (c SMTPConfig) validate() error {
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return fmt.Errorf("smtp.addr: %q: write host:port, e.g. 127.0.0.1:1025", c.Addr)
+	}
+	if !slices.Contains(sendermail.Providers(), sendermail.Provider(c.Provider)) {
+		return fmt.Errorf("smtp.provider: %q: write sendgrid, ses, postmark, mailgun or resend, or leave it empty", c.Provider)
 	}
 	switch sender.TLSMode(c.TLS) {
 	case sender.TLSStart, sender.TLSImplicit:

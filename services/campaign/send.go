@@ -28,6 +28,10 @@ func (s *Service) newSender() *sender.Sender {
 		Mail: &mail.Writer{
 			Links: s.links, BaseURL: strings.TrimRight(c.PublicURL, "/"), Domain: domainOf(c.Mail.From), ReplyTo: c.Mail.ReplyTo,
 			Sender: letter.Sender{Name: c.Mail.FromName, Email: c.Mail.From, Company: c.Mail.Company, Address: c.Mail.Address},
+			Carry: mail.Carry{
+				Provider: mail.Provider(c.SMTP.Provider), ConfigurationSet: c.SMTP.ConfigurationSet, Stream: c.SMTP.MessageStream,
+				Returns: s.returns, Domain: c.Mail.BounceDomain,
+			},
 		},
 		States: s.states, Leads: s.people, Program: s.programs.Program, Bounced: s.bounced,
 	})

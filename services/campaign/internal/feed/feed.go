@@ -88,6 +88,9 @@ func (d Did) activity() *leadv1.Activity {
 	if d.Reason != "" {
 		properties["reason"] = d.Reason
 	}
+	if d.Type == Bounced {
+		properties["bounce"] = "hard"
+	}
 	at := timestamppb.New(d.At)
 	return &leadv1.Activity{Id: d.id(), Type: d.Type, Properties: properties, OccurredAt: at, ReceivedAt: at, Source: source}
 }

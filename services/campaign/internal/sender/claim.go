@@ -45,7 +45,7 @@ func (s *Sender) claimMsg(j *job) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode claim: %w", err)
 	}
-	return &nats.Msg{Subject: bus.Subject(bus.Campaign, j.msg.Lead, bus.KindClaim, j.touch.GetId()), Data: data, Header: nats.Header{}}, nil
+	return &nats.Msg{Subject: claimOf(j.msg.Lead, j.touch.GetId()), Data: data, Header: nats.Header{}}, nil
 }
 
 // contest gets a claim that exists, if that is right. An error puts the job off.
@@ -122,7 +122,7 @@ func (s *Sender) inspect(ctx context.Context, j *job) (finding, error) {
 }
 
 func (s *Sender) heldClaim(ctx context.Context, j *job) (*jetstream.RawStreamMsg, *campaignv1.Claim, error) {
-	raw, err := s.Bus.LastMsg(ctx, bus.Campaign, bus.Subject(bus.Campaign, j.msg.Lead, bus.KindClaim, j.touch.GetId()))
+	raw, err := s.Bus.LastMsg(ctx, bus.Campaign, claimOf(j.msg.Lead, j.touch.GetId()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read claim: %w", err)
 	}

@@ -65,12 +65,14 @@ func (s *Sender) handle(ctx context.Context, msgs []bus.Msg) {
 func (s *Sender) jobs(ctx context.Context, msgs []bus.Msg) []*job {
 	jobs := make([]*job, 0, len(msgs))
 	for _, m := range msgs {
-		touch, err := plannedIn(m.Data)
+		touch, ended, err := read(m.Data)
 		switch {
 		case err != nil:
 			if s.park(ctx, m, bus.ReasonUndecodable, err.Error()) {
 				s.acknowledge(ctx, m)
 			}
+		case !s.unpark(ctx, m.Lead, ended):
+			s.retry(ctx, m, putOff)
 		case touch == nil:
 			s.acknowledge(ctx, m)
 		case !s.fly(touch.Id):
@@ -82,24 +84,27 @@ func (s *Sender) jobs(ctx context.Context, msgs []bus.Msg) []*job {
 	return jobs
 }
 
-// plannedIn finds the touch a record plans. A lead has at most one on its way;
-// when a record folds several inputs, the last plan is the one that stands.
-func plannedIn(data []byte) (*campaignv1.Touch, error) {
+// read finds what a record asks of the sender: the touch it plans, and those
+// that are ambiguous no more. A lead has at most one touch on its way; when a
+// record folds several inputs, the last plan is the one that stands.
+func read(data []byte) (planned *campaignv1.Touch, ended []string, err error) {
 	rec := &ledgerv1.Record{}
 	if err := proto.Unmarshal(data, rec); err != nil {
-		return nil, fmt.Errorf("decode record: %w", err)
+		return nil, nil, fmt.Errorf("decode record: %w", err)
 	}
-	var touch *campaignv1.Touch
 	for _, raw := range rec.GetEvents() {
 		e := &campaignv1.Event{}
 		if err := proto.Unmarshal(raw, e); err != nil {
-			return nil, fmt.Errorf("decode event: %w", err)
+			return nil, nil, fmt.Errorf("decode event: %w", err)
 		}
 		if p := e.GetTouchPlanned(); p != nil {
-			touch = p.GetTouch()
+			planned = p.GetTouch()
+		}
+		if a := e.GetAmbiguityEnded(); a != nil {
+			ended = append(ended, a.GetTouchId())
 		}
 	}
-	return touch, nil
+	return planned, ended, nil
 }
 
 // look fills the jobs with facts as fresh as there are.

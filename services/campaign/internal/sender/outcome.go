@@ -126,7 +126,7 @@ func (s *Sender) parkAmbiguous(ctx context.Context, j *job, claim *jetstream.Raw
 	p := &ledgerv1.Parked{
 		Stream: bus.Campaign, Seq: claim.Sequence, Subject: claim.Subject, Data: claim.Data, LeadId: j.msg.Lead,
 		Reason: bus.ReasonAmbiguous, MessageTime: timestamppb.New(claim.Time), FirstAt: timestamppb.New(claim.Time),
-		Error: "touch " + j.touch.GetId() + ": nobody knows whether the mail went out; look at the mail server's log, then settle it with ResolveTouch",
+		Error: "touch " + j.touch.GetId() + ": nobody knows whether the mail went out; what the mail provider tells settles it, or look at the mail server's log and settle it with ResolveTouch",
 	}
 	return s.parkIt(ctx, p)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/sender"
 )
 
@@ -142,6 +143,31 @@ func TestAMailWithoutAnAnswerIsAmbiguousAndNeverSentAgain(t *testing.T) {
 				t.Errorf("parked %v, error %v", parked, err)
 			}
 		})
+	}
+}
+
+func TestAnAmbiguousTouchThatIsSettledLeavesTheListAndOnlyThatOne(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, always(hangUpLate))
+	for _, lead := range []string{"lead1", "lead2"} {
+		o.meet(lead)
+		o.plan(lead)
+	}
+	o.sender(nil)
+	o.wantSettled("lead1", ambiguous, "no_answer")
+	o.wantSettled("lead2", ambiguous, "no_answer")
+	for range 2 { // the record may be read again
+		o.publish(bus.Subject(bus.Campaign, "lead1", bus.KindState), encode(t, &ledgerv1.Record{Events: [][]byte{
+			encode(t, &campaignv1.Event{Fact: &campaignv1.Event_AmbiguityEnded{AmbiguityEnded: &campaignv1.AmbiguityEnded{TouchId: "lead1-t1"}}}),
+			encode(t, &campaignv1.Event{Fact: &campaignv1.Event_AmbiguityEnded{AmbiguityEnded: &campaignv1.AmbiguityEnded{TouchId: "lead1-t7"}}}),
+		}}))
+	}
+	ledgertest.Eventually(t, "the settled touch is off the list", func() bool {
+		parked, err := o.bus.ListParked(t.Context())
+		return err == nil && len(parked) == 1 && parked[0].GetLeadId() == "lead2"
+	})
+	if mine, err := o.bus.ListParkedOf(t.Context(), "campaign", "lead2"); err != nil || len(mine) != 1 {
+		t.Errorf("of lead2 %v, error %v", mine, err)
 	}
 }
 

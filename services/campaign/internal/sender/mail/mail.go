@@ -32,6 +32,8 @@ type Writer struct {
 	BaseURL string
 	// Domain ends the Message-ID.
 	Domain string
+	// Carry lets news about the mail find its touch.
+	Carry Carry
 }
 
 // Touch is what a mail is written for.
@@ -81,7 +83,10 @@ func (w *Writer) Compose(t Touch) (Mail, error) {
 	text = trackText(text, w.BaseURL+"/u/", track)
 	m := w.message(t, to)
 	m.Subject(subject)
-	setUnsubscribe(m, reader.UnsubscribeURL)
+	setUnsubscribe(m, reader.UnsubscribeURL, w.Carry.unsubscribe(t.ID))
+	if err := w.Carry.mark(m, t.ID, t.Program.Rules.Purpose); err != nil {
+		return Mail{}, err
+	}
 	m.SetBodyString(gomail.TypeTextPlain, text)
 	m.AddAlternativeString(gomail.TypeTextHTML, html)
 	return w.encode(m, t, to)
@@ -109,8 +114,12 @@ func (w *Writer) message(t Touch, to *netmail.Address) *gomail.Msg {
 // setUnsubscribe writes the headers of RFC 8058 on one line each: folded ones
 // break the signatures of some relays. The library insists on https, which a
 // loopback address in a trial does not have.
-func setUnsubscribe(m *gomail.Msg, url string) {
-	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+url+">")
+func setUnsubscribe(m *gomail.Msg, url, mailbox string) {
+	ways := "<" + url + ">"
+	if mailbox != "" {
+		ways += ", <mailto:" + mailbox + "?subject=unsubscribe>"
+	}
+	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, ways)
 	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
 }
 
@@ -119,7 +128,7 @@ func (w *Writer) encode(m *gomail.Msg, t Touch, to *netmail.Address) (Mail, erro
 	if _, err := m.WriteTo(&raw); err != nil {
 		return Mail{}, fmt.Errorf("encode mail of %s: %w", t.ID, err)
 	}
-	return Mail{From: w.Sender.Email, To: to.Address, MessageID: "<" + t.ID + "@" + w.Domain + ">", Raw: raw.Bytes()}, nil
+	return Mail{From: w.Carry.sender(t.ID, w.Sender.Email), To: to.Address, MessageID: "<" + t.ID + "@" + w.Domain + ">", Raw: raw.Bytes()}, nil
 }
 
 // address is who the mail goes to. What a lead told as its name cannot add a
