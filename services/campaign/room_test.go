@@ -45,11 +45,13 @@ type room struct {
 	mu     sync.Mutex
 	people map[string]*leadv1.Lead
 	mails  []string
+	// silent readers' mails are taken without an answer: the connection breaks.
+	silent map[string]bool
 }
 
 func newRoom(t *testing.T) *room {
 	t.Helper()
-	r := &room{t: t, bus: bustest.New(t), people: map[string]*leadv1.Lead{}, cfg: campaign.DefaultConfig()}
+	r := &room{t: t, bus: bustest.New(t), people: map[string]*leadv1.Lead{}, silent: map[string]bool{}, cfg: campaign.DefaultConfig()}
 	r.cfg.Programs, r.cfg.Templates = "../../deploy/example/programs", "../../deploy/example/templates"
 	r.cfg.TimeScale, r.cfg.LinkKeys = 0.02, []string{strings.Repeat("ab", 32)}
 	r.cfg.SMTP.Addr = r.smtp()
@@ -99,14 +101,17 @@ func listen(t *testing.T) net.Listener {
 // smtp takes every mail.
 func (r *room) smtp() string {
 	l := listen(r.t)
-	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return letterbox{r}, nil }))
+	srv := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return letterbox{r, c}, nil }))
 	srv.Domain = "localhost"
 	go func() { _ = srv.Serve(l) }()
 	r.t.Cleanup(func() { _ = srv.Close() })
 	return l.Addr().String()
 }
 
-type letterbox struct{ *room }
+type letterbox struct {
+	*room
+	conn *smtp.Conn
+}
 
 func (letterbox) Reset()                               {}
 func (letterbox) Logout() error                        { return nil }
@@ -120,6 +125,11 @@ func (l letterbox) Data(body io.Reader) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mails = append(l.mails, string(raw))
+	for lead := range l.silent {
+		if strings.Contains(string(raw), "<"+lead+"@example.com>") {
+			return l.conn.Conn().Close()
+		}
+	}
 	return nil
 }
 
