@@ -945,7 +945,9 @@ type State struct {
 	// Set when the person was forgotten: nothing else but the lead's id is kept.
 	ErasedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
 	// What became of the latest mails, oldest first, for counting soft bounces.
-	Mails         []*MailResult `protobuf:"bytes,25,rep,name=mails,proto3" json:"mails,omitempty"`
+	Mails []*MailResult `protobuf:"bytes,25,rep,name=mails,proto3" json:"mails,omitempty"`
+	// Number of requests to confirm a consent ever, for their ids.
+	Requests      uint64 `protobuf:"varint,10,opt,name=requests,proto3" json:"requests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1015,6 +1017,13 @@ func (x *State) GetMails() []*MailResult {
 	return nil
 }
 
+func (x *State) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
 // Event is one fact in an ingest record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1029,6 +1038,8 @@ type Event struct {
 	//	*Event_Suppressed
 	//	*Event_Merged
 	//	*Event_Erased
+	//	*Event_ConfirmationAsked
+	//	*Event_SuppressionLifted
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1148,6 +1159,24 @@ func (x *Event) GetErased() *Erased {
 	return nil
 }
 
+func (x *Event) GetConfirmationAsked() *ConfirmationAsked {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ConfirmationAsked); ok {
+			return x.ConfirmationAsked
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSuppressionLifted() *SuppressionLifted {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_SuppressionLifted); ok {
+			return x.SuppressionLifted
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1180,6 +1209,14 @@ type Event_Erased struct {
 	Erased *Erased `protobuf:"bytes,13,opt,name=erased,proto3,oneof"`
 }
 
+type Event_ConfirmationAsked struct {
+	ConfirmationAsked *ConfirmationAsked `protobuf:"bytes,15,opt,name=confirmation_asked,json=confirmationAsked,proto3,oneof"`
+}
+
+type Event_SuppressionLifted struct {
+	SuppressionLifted *SuppressionLifted `protobuf:"bytes,16,opt,name=suppression_lifted,json=suppressionLifted,proto3,oneof"`
+}
+
 func (*Event_Captured) isEvent_Fact() {}
 
 func (*Event_Identified) isEvent_Fact() {}
@@ -1193,6 +1230,10 @@ func (*Event_Suppressed) isEvent_Fact() {}
 func (*Event_Merged) isEvent_Fact() {}
 
 func (*Event_Erased) isEvent_Fact() {}
+
+func (*Event_ConfirmationAsked) isEvent_Fact() {}
+
+func (*Event_SuppressionLifted) isEvent_Fact() {}
 
 // Captured: the lead exists from now on.
 type Captured struct {
@@ -1286,8 +1327,10 @@ func (x *Identified) GetChanged() []string {
 }
 
 type Suppressed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        v1.Suppression         `protobuf:"varint,1,opt,name=reason,proto3,enum=nurture.lead.v1.Suppression" json:"reason,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason v1.Suppression         `protobuf:"varint,1,opt,name=reason,proto3,enum=nurture.lead.v1.Suppression" json:"reason,omitempty"`
+	// The address was on the suppression list before the lead had it.
+	Address       bool `protobuf:"varint,2,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1327,6 +1370,13 @@ func (x *Suppressed) GetReason() v1.Suppression {
 		return x.Reason
 	}
 	return v1.Suppression(0)
+}
+
+func (x *Suppressed) GetAddress() bool {
+	if x != nil {
+		return x.Address
+	}
+	return false
 }
 
 // Merged: another lead turned out to be the same person. Its own records stay
@@ -1390,9 +1440,16 @@ type Apply struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Capture *CaptureLeadRequest    `protobuf:"bytes,1,opt,name=capture,proto3" json:"capture,omitempty"`
 	// Refuse the command when the lead has no record yet.
-	MustExist     bool           `protobuf:"varint,2,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
-	Suppression   v1.Suppression `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
-	Merged        []*Merged      `protobuf:"bytes,4,rep,name=merged,proto3" json:"merged,omitempty"`
+	MustExist   bool           `protobuf:"varint,2,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
+	Suppression v1.Suppression `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
+	Merged      []*Merged      `protobuf:"bytes,4,rep,name=merged,proto3" json:"merged,omitempty"`
+	// Content hash of the consent policy it is decided by; empty: permissions
+	// stay as they are.
+	Policy string `protobuf:"bytes,15,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What is to be done about the lead's consents, besides the answers in capture.
+	ConsentAct *ConsentAct `protobuf:"bytes,16,opt,name=consent_act,json=consentAct,proto3" json:"consent_act,omitempty"`
+	// What the suppression list says about the address in capture.
+	Address       *SuppressionEntry `protobuf:"bytes,17,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1451,6 +1508,27 @@ func (x *Apply) GetSuppression() v1.Suppression {
 func (x *Apply) GetMerged() []*Merged {
 	if x != nil {
 		return x.Merged
+	}
+	return nil
+}
+
+func (x *Apply) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Apply) GetConsentAct() *ConsentAct {
+	if x != nil {
+		return x.ConsentAct
+	}
+	return nil
+}
+
+func (x *Apply) GetAddress() *SuppressionEntry {
+	if x != nil {
+		return x.Address
 	}
 	return nil
 }
@@ -3348,6 +3426,1667 @@ func (x *TakeReturnResponse) GetDuplicate() bool {
 	return false
 }
 
+type ListConsentsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Leave out what was answered later; absent: now.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConsentsRequest) Reset() {
+	*x = ListConsentsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConsentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConsentsRequest) ProtoMessage() {}
+
+func (x *ListConsentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConsentsRequest.ProtoReflect.Descriptor instead.
+func (*ListConsentsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListConsentsRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ListConsentsRequest) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+type ListConsentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Every answer up to as_of, by the time it was given.
+	Entries []*ConsentEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// What the policy of today makes of the answers up to as_of.
+	Permissions   []*v1.Permission `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	Suppression   v1.Suppression   `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConsentsResponse) Reset() {
+	*x = ListConsentsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConsentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConsentsResponse) ProtoMessage() {}
+
+func (x *ListConsentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConsentsResponse.ProtoReflect.Descriptor instead.
+func (*ListConsentsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListConsentsResponse) GetEntries() []*ConsentEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListConsentsResponse) GetPermissions() []*v1.Permission {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *ListConsentsResponse) GetSuppression() v1.Suppression {
+	if x != nil {
+		return x.Suppression
+	}
+	return v1.Suppression(0)
+}
+
+// ConsentEntry is one line of the consent ledger.
+type ConsentEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When ingest recorded it; the consent itself says when it was given.
+	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	// Sequence of the record in the log, the last proof of all.
+	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// The lead in whose records it stands: another one before a merge.
+	LeadId string `protobuf:"bytes,3,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Id of the submission that told it.
+	EventId string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Types that are valid to be assigned to What:
+	//
+	//	*ConsentEntry_Consent
+	//	*ConsentEntry_Asked
+	//	*ConsentEntry_Suppressed
+	//	*ConsentEntry_Lifted
+	What          isConsentEntry_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentEntry) Reset() {
+	*x = ConsentEntry{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentEntry) ProtoMessage() {}
+
+func (x *ConsentEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentEntry.ProtoReflect.Descriptor instead.
+func (*ConsentEntry) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ConsentEntry) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *ConsentEntry) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *ConsentEntry) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ConsentEntry) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ConsentEntry) GetWhat() isConsentEntry_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *ConsentEntry) GetConsent() *v1.Consent {
+	if x != nil {
+		if x, ok := x.What.(*ConsentEntry_Consent); ok {
+			return x.Consent
+		}
+	}
+	return nil
+}
+
+func (x *ConsentEntry) GetAsked() *ConfirmationAsked {
+	if x != nil {
+		if x, ok := x.What.(*ConsentEntry_Asked); ok {
+			return x.Asked
+		}
+	}
+	return nil
+}
+
+func (x *ConsentEntry) GetSuppressed() *Suppressed {
+	if x != nil {
+		if x, ok := x.What.(*ConsentEntry_Suppressed); ok {
+			return x.Suppressed
+		}
+	}
+	return nil
+}
+
+func (x *ConsentEntry) GetLifted() *SuppressionLifted {
+	if x != nil {
+		if x, ok := x.What.(*ConsentEntry_Lifted); ok {
+			return x.Lifted
+		}
+	}
+	return nil
+}
+
+type isConsentEntry_What interface {
+	isConsentEntry_What()
+}
+
+type ConsentEntry_Consent struct {
+	Consent *v1.Consent `protobuf:"bytes,5,opt,name=consent,proto3,oneof"`
+}
+
+type ConsentEntry_Asked struct {
+	Asked *ConfirmationAsked `protobuf:"bytes,6,opt,name=asked,proto3,oneof"`
+}
+
+type ConsentEntry_Suppressed struct {
+	Suppressed *Suppressed `protobuf:"bytes,7,opt,name=suppressed,proto3,oneof"`
+}
+
+type ConsentEntry_Lifted struct {
+	Lifted *SuppressionLifted `protobuf:"bytes,8,opt,name=lifted,proto3,oneof"`
+}
+
+func (*ConsentEntry_Consent) isConsentEntry_What() {}
+
+func (*ConsentEntry_Asked) isConsentEntry_What() {}
+
+func (*ConsentEntry_Suppressed) isConsentEntry_What() {}
+
+func (*ConsentEntry_Lifted) isConsentEntry_What() {}
+
+type ListPreferencesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPreferencesRequest) Reset() {
+	*x = ListPreferencesRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPreferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPreferencesRequest) ProtoMessage() {}
+
+func (x *ListPreferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPreferencesRequest.ProtoReflect.Descriptor instead.
+func (*ListPreferencesRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ListPreferencesRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type ListPreferencesResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Preferences []*Preference          `protobuf:"bytes,1,rep,name=preferences,proto3" json:"preferences,omitempty"`
+	// Set: nothing is sent, whatever the single answers are.
+	Suppression v1.Suppression `protobuf:"varint,2,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
+	// Version of the words below.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// How long a confirmation mail can be used, in seconds.
+	ConfirmSeconds int64 `protobuf:"varint,4,opt,name=confirm_seconds,json=confirmSeconds,proto3" json:"confirm_seconds,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListPreferencesResponse) Reset() {
+	*x = ListPreferencesResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPreferencesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPreferencesResponse) ProtoMessage() {}
+
+func (x *ListPreferencesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPreferencesResponse.ProtoReflect.Descriptor instead.
+func (*ListPreferencesResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ListPreferencesResponse) GetPreferences() []*Preference {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+func (x *ListPreferencesResponse) GetSuppression() v1.Suppression {
+	if x != nil {
+		return x.Suppression
+	}
+	return v1.Suppression(0)
+}
+
+func (x *ListPreferencesResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ListPreferencesResponse) GetConfirmSeconds() int64 {
+	if x != nil {
+		return x.ConfirmSeconds
+	}
+	return 0
+}
+
+// Preference is one purpose as a person sees it.
+type Preference struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Purpose     string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Title       string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Description string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Channel     string                 `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	Allowed     bool                   `protobuf:"varint,5,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Reason of the permission.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preference) Reset() {
+	*x = Preference{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preference) ProtoMessage() {}
+
+func (x *Preference) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preference.ProtoReflect.Descriptor instead.
+func (*Preference) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *Preference) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Preference) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Preference) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Preference) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Preference) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *Preference) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type UpdatePreferencesRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	LeadId  string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	Answers []*PreferenceAnswer    `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Withdraw everything and forbid all mails.
+	UnsubscribeAll bool `protobuf:"varint,3,opt,name=unsubscribe_all,json=unsubscribeAll,proto3" json:"unsubscribe_all,omitempty"`
+	// Where and how it was answered, e.g. method "page" or "one_click".
+	How           *v1.Consent `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePreferencesRequest) Reset() {
+	*x = UpdatePreferencesRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePreferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePreferencesRequest) ProtoMessage() {}
+
+func (x *UpdatePreferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePreferencesRequest.ProtoReflect.Descriptor instead.
+func (*UpdatePreferencesRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *UpdatePreferencesRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *UpdatePreferencesRequest) GetAnswers() []*PreferenceAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *UpdatePreferencesRequest) GetUnsubscribeAll() bool {
+	if x != nil {
+		return x.UnsubscribeAll
+	}
+	return false
+}
+
+func (x *UpdatePreferencesRequest) GetHow() *v1.Consent {
+	if x != nil {
+		return x.How
+	}
+	return nil
+}
+
+type PreferenceAnswer struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Purpose string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Granted bool                   `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
+	// The exact words the person saw, and their version.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	TextVersion   string `protobuf:"bytes,4,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreferenceAnswer) Reset() {
+	*x = PreferenceAnswer{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreferenceAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreferenceAnswer) ProtoMessage() {}
+
+func (x *PreferenceAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreferenceAnswer.ProtoReflect.Descriptor instead.
+func (*PreferenceAnswer) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PreferenceAnswer) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *PreferenceAnswer) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *PreferenceAnswer) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *PreferenceAnswer) GetTextVersion() string {
+	if x != nil {
+		return x.TextVersion
+	}
+	return ""
+}
+
+type UpdatePreferencesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least one answer waits for a confirmation mail.
+	Pending       bool `protobuf:"varint,1,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePreferencesResponse) Reset() {
+	*x = UpdatePreferencesResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePreferencesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePreferencesResponse) ProtoMessage() {}
+
+func (x *UpdatePreferencesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePreferencesResponse.ProtoReflect.Descriptor instead.
+func (*UpdatePreferencesResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *UpdatePreferencesResponse) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+type ConfirmConsentRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	LeadId     string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	RequestIds []string               `protobuf:"bytes,2,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
+	// Where and how it was confirmed: IP, user agent, the touch as proof.
+	How           *v1.Consent `protobuf:"bytes,3,opt,name=how,proto3" json:"how,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConsentRequest) Reset() {
+	*x = ConfirmConsentRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConsentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConsentRequest) ProtoMessage() {}
+
+func (x *ConfirmConsentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConsentRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmConsentRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ConfirmConsentRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ConfirmConsentRequest) GetRequestIds() []string {
+	if x != nil {
+		return x.RequestIds
+	}
+	return nil
+}
+
+func (x *ConfirmConsentRequest) GetHow() *v1.Consent {
+	if x != nil {
+		return x.How
+	}
+	return nil
+}
+
+type ConfirmConsentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "confirmed", "already_confirmed" or "withdrawn": an answer given since then
+	// took it back.
+	Result string `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Purposes that are granted now.
+	Purposes      []string `protobuf:"bytes,2,rep,name=purposes,proto3" json:"purposes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConsentResponse) Reset() {
+	*x = ConfirmConsentResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConsentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConsentResponse) ProtoMessage() {}
+
+func (x *ConfirmConsentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConsentResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmConsentResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ConfirmConsentResponse) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *ConfirmConsentResponse) GetPurposes() []string {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+type AskConfirmationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskConfirmationRequest) Reset() {
+	*x = AskConfirmationRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskConfirmationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskConfirmationRequest) ProtoMessage() {}
+
+func (x *AskConfirmationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskConfirmationRequest.ProtoReflect.Descriptor instead.
+func (*AskConfirmationRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *AskConfirmationRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type AskConfirmationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "asked", "asked_before": one is on its way, or "nothing_pending".
+	Result        string `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskConfirmationResponse) Reset() {
+	*x = AskConfirmationResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskConfirmationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskConfirmationResponse) ProtoMessage() {}
+
+func (x *AskConfirmationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskConfirmationResponse.ProtoReflect.Descriptor instead.
+func (*AskConfirmationResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *AskConfirmationResponse) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+// ConfirmationAsked: a confirmation mail is wanted for these requests.
+type ConfirmationAsked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RequestIds    []string               `protobuf:"bytes,1,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
+	Purposes      []string               `protobuf:"bytes,2,rep,name=purposes,proto3" json:"purposes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmationAsked) Reset() {
+	*x = ConfirmationAsked{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmationAsked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmationAsked) ProtoMessage() {}
+
+func (x *ConfirmationAsked) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmationAsked.ProtoReflect.Descriptor instead.
+func (*ConfirmationAsked) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ConfirmationAsked) GetRequestIds() []string {
+	if x != nil {
+		return x.RequestIds
+	}
+	return nil
+}
+
+func (x *ConfirmationAsked) GetPurposes() []string {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+// SuppressionLifted: contact is allowed again, as far as consent allows it.
+type SuppressionLifted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Was   v1.Suppression         `protobuf:"varint,1,opt,name=was,proto3,enum=nurture.lead.v1.Suppression" json:"was,omitempty"`
+	// "double_opt_in", or what staff gave as the reason.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	By            string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuppressionLifted) Reset() {
+	*x = SuppressionLifted{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuppressionLifted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuppressionLifted) ProtoMessage() {}
+
+func (x *SuppressionLifted) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuppressionLifted.ProtoReflect.Descriptor instead.
+func (*SuppressionLifted) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *SuppressionLifted) GetWas() v1.Suppression {
+	if x != nil {
+		return x.Was
+	}
+	return v1.Suppression(0)
+}
+
+func (x *SuppressionLifted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SuppressionLifted) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// ConsentAct is what a command does about consents besides recording answers.
+type ConsentAct struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Requests that the person confirmed, and how.
+	Confirm []string    `protobuf:"bytes,1,rep,name=confirm,proto3" json:"confirm,omitempty"`
+	How     *v1.Consent `protobuf:"bytes,2,opt,name=how,proto3" json:"how,omitempty"`
+	// Ask for another confirmation mail.
+	AskAgain bool `protobuf:"varint,3,opt,name=ask_again,json=askAgain,proto3" json:"ask_again,omitempty"`
+	// Withdraw everything that was granted, is pending or has a basis.
+	WithdrawAll bool `protobuf:"varint,4,opt,name=withdraw_all,json=withdrawAll,proto3" json:"withdraw_all,omitempty"`
+	// Lift the suppression.
+	Lift          *SuppressionLifted `protobuf:"bytes,5,opt,name=lift,proto3" json:"lift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentAct) Reset() {
+	*x = ConsentAct{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentAct) ProtoMessage() {}
+
+func (x *ConsentAct) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentAct.ProtoReflect.Descriptor instead.
+func (*ConsentAct) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ConsentAct) GetConfirm() []string {
+	if x != nil {
+		return x.Confirm
+	}
+	return nil
+}
+
+func (x *ConsentAct) GetHow() *v1.Consent {
+	if x != nil {
+		return x.How
+	}
+	return nil
+}
+
+func (x *ConsentAct) GetAskAgain() bool {
+	if x != nil {
+		return x.AskAgain
+	}
+	return false
+}
+
+func (x *ConsentAct) GetWithdrawAll() bool {
+	if x != nil {
+		return x.WithdrawAll
+	}
+	return false
+}
+
+func (x *ConsentAct) GetLift() *SuppressionLifted {
+	if x != nil {
+		return x.Lift
+	}
+	return nil
+}
+
+// SuppressionEntry is what `leads.identity.suppressed.<keyed hash>` holds: the
+// last one counts, the ones before are its history. It stays when the lead is
+// erased.
+type SuppressionEntry struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason v1.Suppression         `protobuf:"varint,1,opt,name=reason,proto3,enum=nurture.lead.v1.Suppression" json:"reason,omitempty"`
+	// When it began: the bounce, the complaint, the click.
+	At     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Source string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Who did it and why, when a person did.
+	By   string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// Lifted: mails are allowed again. The other fields say who, when and why.
+	Lifted        bool `protobuf:"varint,6,opt,name=lifted,proto3" json:"lifted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuppressionEntry) Reset() {
+	*x = SuppressionEntry{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuppressionEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuppressionEntry) ProtoMessage() {}
+
+func (x *SuppressionEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuppressionEntry.ProtoReflect.Descriptor instead.
+func (*SuppressionEntry) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *SuppressionEntry) GetReason() v1.Suppression {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.Suppression(0)
+}
+
+func (x *SuppressionEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *SuppressionEntry) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SuppressionEntry) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *SuppressionEntry) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *SuppressionEntry) GetLifted() bool {
+	if x != nil {
+		return x.Lifted
+	}
+	return false
+}
+
+type AddSuppressionsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Emails []string               `protobuf:"bytes,1,rep,name=emails,proto3" json:"emails,omitempty"`
+	Reason v1.Suppression         `protobuf:"varint,2,opt,name=reason,proto3,enum=nurture.lead.v1.Suppression" json:"reason,omitempty"`
+	Source string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	By     string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Note   string                 `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// When it began; absent: now.
+	At            *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddSuppressionsRequest) Reset() {
+	*x = AddSuppressionsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddSuppressionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddSuppressionsRequest) ProtoMessage() {}
+
+func (x *AddSuppressionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddSuppressionsRequest.ProtoReflect.Descriptor instead.
+func (*AddSuppressionsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *AddSuppressionsRequest) GetEmails() []string {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
+func (x *AddSuppressionsRequest) GetReason() v1.Suppression {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.Suppression(0)
+}
+
+func (x *AddSuppressionsRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *AddSuppressionsRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *AddSuppressionsRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *AddSuppressionsRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type AddSuppressionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Added uint32                 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
+	// Were on the list already, for as strong a reason.
+	Known uint32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// Places in the request of what is no address.
+	Invalid       []uint32 `protobuf:"varint,3,rep,packed,name=invalid,proto3" json:"invalid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddSuppressionsResponse) Reset() {
+	*x = AddSuppressionsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddSuppressionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddSuppressionsResponse) ProtoMessage() {}
+
+func (x *AddSuppressionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddSuppressionsResponse.ProtoReflect.Descriptor instead.
+func (*AddSuppressionsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *AddSuppressionsResponse) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *AddSuppressionsResponse) GetKnown() uint32 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *AddSuppressionsResponse) GetInvalid() []uint32 {
+	if x != nil {
+		return x.Invalid
+	}
+	return nil
+}
+
+type RemoveSuppressionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Email string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	By    string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// Why: a removal is an act that has to be explained.
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// Also lift a complaint.
+	Force         bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveSuppressionRequest) Reset() {
+	*x = RemoveSuppressionRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveSuppressionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveSuppressionRequest) ProtoMessage() {}
+
+func (x *RemoveSuppressionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveSuppressionRequest.ProtoReflect.Descriptor instead.
+func (*RemoveSuppressionRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *RemoveSuppressionRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *RemoveSuppressionRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *RemoveSuppressionRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *RemoveSuppressionRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type RemoveSuppressionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False: it was not on the list.
+	Removed       bool `protobuf:"varint,1,opt,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveSuppressionResponse) Reset() {
+	*x = RemoveSuppressionResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveSuppressionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveSuppressionResponse) ProtoMessage() {}
+
+func (x *RemoveSuppressionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveSuppressionResponse.ProtoReflect.Descriptor instead.
+func (*RemoveSuppressionResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *RemoveSuppressionResponse) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+type CheckSuppressionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSuppressionRequest) Reset() {
+	*x = CheckSuppressionRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSuppressionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSuppressionRequest) ProtoMessage() {}
+
+func (x *CheckSuppressionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSuppressionRequest.ProtoReflect.Descriptor instead.
+func (*CheckSuppressionRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *CheckSuppressionRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+type CheckSuppressionResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Suppressed bool                   `protobuf:"varint,1,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	// The latest entry, also when it was lifted; absent when there is none.
+	Entry         *SuppressionEntry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSuppressionResponse) Reset() {
+	*x = CheckSuppressionResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSuppressionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSuppressionResponse) ProtoMessage() {}
+
+func (x *CheckSuppressionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSuppressionResponse.ProtoReflect.Descriptor instead.
+func (*CheckSuppressionResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *CheckSuppressionResponse) GetSuppressed() bool {
+	if x != nil {
+		return x.Suppressed
+	}
+	return false
+}
+
+func (x *CheckSuppressionResponse) GetEntry() *SuppressionEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+type ListSuppressionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 for 100.
+	Limit int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// next of the answer before; 0 for the beginning.
+	After         uint64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSuppressionsRequest) Reset() {
+	*x = ListSuppressionsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSuppressionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSuppressionsRequest) ProtoMessage() {}
+
+func (x *ListSuppressionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSuppressionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSuppressionsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *ListSuppressionsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListSuppressionsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+type ListSuppressionsResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Suppressions []*ListedSuppression   `protobuf:"bytes,1,rep,name=suppressions,proto3" json:"suppressions,omitempty"`
+	// Where to go on; 0 at the end.
+	Next          uint64 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSuppressionsResponse) Reset() {
+	*x = ListSuppressionsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSuppressionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSuppressionsResponse) ProtoMessage() {}
+
+func (x *ListSuppressionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSuppressionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSuppressionsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ListSuppressionsResponse) GetSuppressions() []*ListedSuppression {
+	if x != nil {
+		return x.Suppressions
+	}
+	return nil
+}
+
+func (x *ListSuppressionsResponse) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type ListedSuppression struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keyed hash of the address.
+	Hash          string            `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Entry         *SuppressionEntry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListedSuppression) Reset() {
+	*x = ListedSuppression{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedSuppression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedSuppression) ProtoMessage() {}
+
+func (x *ListedSuppression) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedSuppression.ProtoReflect.Descriptor instead.
+func (*ListedSuppression) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ListedSuppression) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *ListedSuppression) GetEntry() *SuppressionEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
 var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
@@ -3402,14 +5141,16 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"\xd9\x01\n" +
+	"activities\"\xf5\x01\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
 	"\vmerged_from\x18\x03 \x03(\tR\n" +
 	"mergedFrom\x127\n" +
 	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\x123\n" +
-	"\x05mails\x18\x19 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\"\xfa\x03\n" +
+	"\x05mails\x18\x19 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\x12\x1a\n" +
+	"\brequests\x18\n" +
+	" \x01(\x04R\brequests\"\xa8\x05\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -3424,27 +5165,34 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x123\n" +
 	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06merged\x123\n" +
-	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erasedB\x06\n" +
+	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erased\x12U\n" +
+	"\x12confirmation_asked\x18\x0f \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x11confirmationAsked\x12U\n" +
+	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLiftedB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
 	"externalId\"&\n" +
 	"\n" +
 	"Identified\x12\x18\n" +
-	"\achanged\x18\x01 \x03(\tR\achanged\"B\n" +
+	"\achanged\x18\x01 \x03(\tR\achanged\"\\\n" +
 	"\n" +
 	"Suppressed\x124\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\":\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\bR\aaddress\":\n" +
 	"\x06Merged\x12 \n" +
 	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
 	"fromLeadId\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"\xda\x01\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"\xf1\x02\n" +
 	"\x05Apply\x12?\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestR\acapture\x12\x1d\n" +
 	"\n" +
 	"must_exist\x18\x02 \x01(\bR\tmustExist\x12>\n" +
 	"\vsuppression\x18\x03 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\vsuppression\x121\n" +
-	"\x06merged\x18\x04 \x03(\v2\x19.nurture.ingest.v1.MergedR\x06merged\" \n" +
+	"\x06merged\x18\x04 \x03(\v2\x19.nurture.ingest.v1.MergedR\x06merged\x12\x16\n" +
+	"\x06policy\x18\x0f \x01(\tR\x06policy\x12>\n" +
+	"\vconsent_act\x18\x10 \x01(\v2\x1d.nurture.ingest.v1.ConsentActR\n" +
+	"consentAct\x12=\n" +
+	"\aaddress\x18\x11 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\aaddress\" \n" +
 	"\x05Claim\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\"\xdd\x01\n" +
 	"\aInbound\x12A\n" +
@@ -3584,12 +5332,135 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12\x19\n" +
 	"\btouch_id\x18\x03 \x01(\tR\atouchId\x12\x16\n" +
 	"\x06parked\x18\x04 \x01(\tR\x06parked\x12\x1c\n" +
-	"\tduplicate\x18\x05 \x01(\bR\tduplicate*\x80\x01\n" +
+	"\tduplicate\x18\x05 \x01(\bR\tduplicate\"h\n" +
+	"\x13ListConsentsRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xd0\x01\n" +
+	"\x14ListConsentsResponse\x129\n" +
+	"\aentries\x18\x01 \x03(\v2\x1f.nurture.ingest.v1.ConsentEntryR\aentries\x12=\n" +
+	"\vpermissions\x18\x02 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12>\n" +
+	"\vsuppression\x18\x03 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\vsuppression\"\x8e\x03\n" +
+	"\fConsentEntry\x12;\n" +
+	"\vrecorded_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x17\n" +
+	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12\x19\n" +
+	"\bevent_id\x18\x04 \x01(\tR\aeventId\x124\n" +
+	"\aconsent\x18\x05 \x01(\v2\x18.nurture.lead.v1.ConsentH\x00R\aconsent\x12<\n" +
+	"\x05asked\x18\x06 \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x05asked\x12?\n" +
+	"\n" +
+	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
+	"suppressed\x12>\n" +
+	"\x06lifted\x18\b \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x06liftedB\x06\n" +
+	"\x04what\":\n" +
+	"\x16ListPreferencesRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\xdd\x01\n" +
+	"\x17ListPreferencesResponse\x12?\n" +
+	"\vpreferences\x18\x01 \x03(\v2\x1d.nurture.ingest.v1.PreferenceR\vpreferences\x12>\n" +
+	"\vsuppression\x18\x02 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\vsuppression\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12'\n" +
+	"\x0fconfirm_seconds\x18\x04 \x01(\x03R\x0econfirmSeconds\"\xaa\x01\n" +
+	"\n" +
+	"Preference\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x18\n" +
+	"\achannel\x18\x04 \x01(\tR\achannel\x12\x18\n" +
+	"\aallowed\x18\x05 \x01(\bR\aallowed\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xda\x01\n" +
+	"\x18UpdatePreferencesRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12G\n" +
+	"\aanswers\x18\x02 \x03(\v2#.nurture.ingest.v1.PreferenceAnswerB\b\xbaH\x05\x92\x01\x02\x10dR\aanswers\x12'\n" +
+	"\x0funsubscribe_all\x18\x03 \x01(\bR\x0eunsubscribeAll\x12*\n" +
+	"\x03how\x18\x04 \x01(\v2\x18.nurture.lead.v1.ConsentR\x03how\"\x9b\x01\n" +
+	"\x10PreferenceAnswer\x12#\n" +
+	"\apurpose\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\apurpose\x12\x18\n" +
+	"\agranted\x18\x02 \x01(\bR\agranted\x12\x1c\n" +
+	"\x04text\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04text\x12*\n" +
+	"\ftext_version\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vtextVersion\"5\n" +
+	"\x19UpdatePreferencesResponse\x12\x18\n" +
+	"\apending\x18\x01 \x01(\bR\apending\"\x92\x01\n" +
+	"\x15ConfirmConsentRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12+\n" +
+	"\vrequest_ids\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\n" +
+	"requestIds\x12*\n" +
+	"\x03how\x18\x03 \x01(\v2\x18.nurture.lead.v1.ConsentR\x03how\"L\n" +
+	"\x16ConfirmConsentResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\x12\x1a\n" +
+	"\bpurposes\x18\x02 \x03(\tR\bpurposes\":\n" +
+	"\x16AskConfirmationRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"1\n" +
+	"\x17AskConfirmationResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"P\n" +
+	"\x11ConfirmationAsked\x12\x1f\n" +
+	"\vrequest_ids\x18\x01 \x03(\tR\n" +
+	"requestIds\x12\x1a\n" +
+	"\bpurposes\x18\x02 \x03(\tR\bpurposes\"k\n" +
+	"\x11SuppressionLifted\x12.\n" +
+	"\x03was\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x03was\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\"\xcc\x01\n" +
+	"\n" +
+	"ConsentAct\x12\x18\n" +
+	"\aconfirm\x18\x01 \x03(\tR\aconfirm\x12*\n" +
+	"\x03how\x18\x02 \x01(\v2\x18.nurture.lead.v1.ConsentR\x03how\x12\x1b\n" +
+	"\task_again\x18\x03 \x01(\bR\baskAgain\x12!\n" +
+	"\fwithdraw_all\x18\x04 \x01(\bR\vwithdrawAll\x128\n" +
+	"\x04lift\x18\x05 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedR\x04lift\"\xc8\x01\n" +
+	"\x10SuppressionEntry\x124\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12\x16\n" +
+	"\x06lifted\x18\x06 \x01(\bR\x06lifted\"\x86\x02\n" +
+	"\x16AddSuppressionsRequest\x12#\n" +
+	"\x06emails\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06emails\x12@\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06reason\x12\x1f\n" +
+	"\x06source\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06source\x12\x1a\n" +
+	"\x02by\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02by\x12\x1c\n" +
+	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\x12*\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"_\n" +
+	"\x17AddSuppressionsResponse\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\rR\x05added\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\rR\x05known\x12\x18\n" +
+	"\ainvalid\x18\x03 \x03(\rR\ainvalid\"\x8e\x01\n" +
+	"\x18RemoveSuppressionRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfe\x01R\x05email\x12\x1a\n" +
+	"\x02by\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02by\x12\x1e\n" +
+	"\x04note\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04note\x12\x14\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\"5\n" +
+	"\x19RemoveSuppressionResponse\x12\x18\n" +
+	"\aremoved\x18\x01 \x01(\bR\aremoved\";\n" +
+	"\x17CheckSuppressionRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xfe\x01R\x05email\"u\n" +
+	"\x18CheckSuppressionResponse\x12\x1e\n" +
+	"\n" +
+	"suppressed\x18\x01 \x01(\bR\n" +
+	"suppressed\x129\n" +
+	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entry\"Q\n" +
+	"\x17ListSuppressionsRequest\x12 \n" +
+	"\x05limit\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x05limit\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\"x\n" +
+	"\x18ListSuppressionsResponse\x12H\n" +
+	"\fsuppressions\x18\x01 \x03(\v2$.nurture.ingest.v1.ListedSuppressionR\fsuppressions\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"b\n" +
+	"\x11ListedSuppression\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\tR\x04hash\x129\n" +
+	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entry*\x80\x01\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
 	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
-	"\x16ERASURE_STATUS_NOTHING\x10\x032\x91\x0e\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x032\xb5\x18\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -3609,7 +5480,16 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrap\x12q\n" +
 	"\n" +
-	"TakeReturn\x12$.nurture.ingest.v1.TakeReturnRequest\x1a%.nurture.ingest.v1.TakeReturnResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/returnsB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"TakeReturn\x12$.nurture.ingest.v1.TakeReturnRequest\x1a%.nurture.ingest.v1.TakeReturnResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/returns\x12\x85\x01\n" +
+	"\fListConsents\x12&.nurture.ingest.v1.ListConsentsRequest\x1a'.nurture.ingest.v1.ListConsentsResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/leads/{lead_id}/consents\x12\x91\x01\n" +
+	"\x0fListPreferences\x12).nurture.ingest.v1.ListPreferencesRequest\x1a*.nurture.ingest.v1.ListPreferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{lead_id}/preferences\x12\x9a\x01\n" +
+	"\x11UpdatePreferences\x12+.nurture.ingest.v1.UpdatePreferencesRequest\x1a,.nurture.ingest.v1.UpdatePreferencesResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/leads/{lead_id}/preferences\x12\x96\x01\n" +
+	"\x0eConfirmConsent\x12(.nurture.ingest.v1.ConfirmConsentRequest\x1a).nurture.ingest.v1.ConfirmConsentResponse\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/leads/{lead_id}/consents:confirm\x12\x95\x01\n" +
+	"\x0fAskConfirmation\x12).nurture.ingest.v1.AskConfirmationRequest\x1a*.nurture.ingest.v1.AskConfirmationResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/leads/{lead_id}/consents:ask\x12\x89\x01\n" +
+	"\x0fAddSuppressions\x12).nurture.ingest.v1.AddSuppressionsRequest\x1a*.nurture.ingest.v1.AddSuppressionsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/suppressions:add\x12\x92\x01\n" +
+	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x8e\x01\n" +
+	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x85\x01\n" +
+	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressionsB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -3624,163 +5504,236 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
-	(ErasureStatus)(0),              // 0: nurture.ingest.v1.ErasureStatus
-	(ImportBasis_Kind)(0),           // 1: nurture.ingest.v1.ImportBasis.Kind
-	(ImportLeadsResponse_Result)(0), // 2: nurture.ingest.v1.ImportLeadsResponse.Result
-	(*Who)(nil),                     // 3: nurture.ingest.v1.Who
-	(*CaptureLeadRequest)(nil),      // 4: nurture.ingest.v1.CaptureLeadRequest
-	(*CaptureLeadResponse)(nil),     // 5: nurture.ingest.v1.CaptureLeadResponse
-	(*TrackActivityRequest)(nil),    // 6: nurture.ingest.v1.TrackActivityRequest
-	(*TrackActivityResponse)(nil),   // 7: nurture.ingest.v1.TrackActivityResponse
-	(*RecordConsentRequest)(nil),    // 8: nurture.ingest.v1.RecordConsentRequest
-	(*RecordConsentResponse)(nil),   // 9: nurture.ingest.v1.RecordConsentResponse
-	(*GetLeadRequest)(nil),          // 10: nurture.ingest.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),         // 11: nurture.ingest.v1.GetLeadResponse
-	(*BatchGetLeadsRequest)(nil),    // 12: nurture.ingest.v1.BatchGetLeadsRequest
-	(*BatchGetLeadsResponse)(nil),   // 13: nurture.ingest.v1.BatchGetLeadsResponse
-	(*ListActivitiesRequest)(nil),   // 14: nurture.ingest.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),  // 15: nurture.ingest.v1.ListActivitiesResponse
-	(*State)(nil),                   // 16: nurture.ingest.v1.State
-	(*Event)(nil),                   // 17: nurture.ingest.v1.Event
-	(*Captured)(nil),                // 18: nurture.ingest.v1.Captured
-	(*Identified)(nil),              // 19: nurture.ingest.v1.Identified
-	(*Suppressed)(nil),              // 20: nurture.ingest.v1.Suppressed
-	(*Merged)(nil),                  // 21: nurture.ingest.v1.Merged
-	(*Apply)(nil),                   // 22: nurture.ingest.v1.Apply
-	(*Claim)(nil),                   // 23: nurture.ingest.v1.Claim
-	(*Inbound)(nil),                 // 24: nurture.ingest.v1.Inbound
-	(*ImportLeadsRequest)(nil),      // 25: nurture.ingest.v1.ImportLeadsRequest
-	(*ImportPlan)(nil),              // 26: nurture.ingest.v1.ImportPlan
-	(*ImportBasis)(nil),             // 27: nurture.ingest.v1.ImportBasis
-	(*ImportRow)(nil),               // 28: nurture.ingest.v1.ImportRow
-	(*ImportLeadsResponse)(nil),     // 29: nurture.ingest.v1.ImportLeadsResponse
-	(*ImportProblem)(nil),           // 30: nurture.ingest.v1.ImportProblem
-	(*ExportLeadsRequest)(nil),      // 31: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportLeadsResponse)(nil),     // 32: nurture.ingest.v1.ExportLeadsResponse
-	(*ExportEventsRequest)(nil),     // 33: nurture.ingest.v1.ExportEventsRequest
-	(*ExportEventsResponse)(nil),    // 34: nurture.ingest.v1.ExportEventsResponse
-	(*Erased)(nil),                  // 35: nurture.ingest.v1.Erased
-	(*Erase)(nil),                   // 36: nurture.ingest.v1.Erase
-	(*DataKey)(nil),                 // 37: nurture.ingest.v1.DataKey
-	(*EraseLeadRequest)(nil),        // 38: nurture.ingest.v1.EraseLeadRequest
-	(*EraseLeadResponse)(nil),       // 39: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureRequest)(nil),       // 40: nurture.ingest.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),      // 41: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),     // 42: nurture.ingest.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),    // 43: nurture.ingest.v1.ListErasuresResponse
-	(*Erasure)(nil),                 // 44: nurture.ingest.v1.Erasure
-	(*ErasureStep)(nil),             // 45: nurture.ingest.v1.ErasureStep
-	(*ExportLeadRequest)(nil),       // 46: nurture.ingest.v1.ExportLeadRequest
-	(*ExportLeadResponse)(nil),      // 47: nurture.ingest.v1.ExportLeadResponse
-	(*ExportedEvent)(nil),           // 48: nurture.ingest.v1.ExportedEvent
-	(*RewrapKeysRequest)(nil),       // 49: nurture.ingest.v1.RewrapKeysRequest
-	(*RewrapKeysResponse)(nil),      // 50: nurture.ingest.v1.RewrapKeysResponse
-	(*MailResult)(nil),              // 51: nurture.ingest.v1.MailResult
-	(*TakeReturnRequest)(nil),       // 52: nurture.ingest.v1.TakeReturnRequest
-	(*TakeReturnResponse)(nil),      // 53: nurture.ingest.v1.TakeReturnResponse
-	nil,                             // 54: nurture.ingest.v1.ImportPlan.FieldsEntry
-	nil,                             // 55: nurture.ingest.v1.ImportRow.ValuesEntry
-	(*v1.Profile)(nil),              // 56: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),          // 57: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),              // 58: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),             // 59: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),   // 60: google.protobuf.Timestamp
-	(v1.Suppression)(0),             // 61: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                 // 62: nurture.lead.v1.Lead
+	(ErasureStatus)(0),                // 0: nurture.ingest.v1.ErasureStatus
+	(ImportBasis_Kind)(0),             // 1: nurture.ingest.v1.ImportBasis.Kind
+	(ImportLeadsResponse_Result)(0),   // 2: nurture.ingest.v1.ImportLeadsResponse.Result
+	(*Who)(nil),                       // 3: nurture.ingest.v1.Who
+	(*CaptureLeadRequest)(nil),        // 4: nurture.ingest.v1.CaptureLeadRequest
+	(*CaptureLeadResponse)(nil),       // 5: nurture.ingest.v1.CaptureLeadResponse
+	(*TrackActivityRequest)(nil),      // 6: nurture.ingest.v1.TrackActivityRequest
+	(*TrackActivityResponse)(nil),     // 7: nurture.ingest.v1.TrackActivityResponse
+	(*RecordConsentRequest)(nil),      // 8: nurture.ingest.v1.RecordConsentRequest
+	(*RecordConsentResponse)(nil),     // 9: nurture.ingest.v1.RecordConsentResponse
+	(*GetLeadRequest)(nil),            // 10: nurture.ingest.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),           // 11: nurture.ingest.v1.GetLeadResponse
+	(*BatchGetLeadsRequest)(nil),      // 12: nurture.ingest.v1.BatchGetLeadsRequest
+	(*BatchGetLeadsResponse)(nil),     // 13: nurture.ingest.v1.BatchGetLeadsResponse
+	(*ListActivitiesRequest)(nil),     // 14: nurture.ingest.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),    // 15: nurture.ingest.v1.ListActivitiesResponse
+	(*State)(nil),                     // 16: nurture.ingest.v1.State
+	(*Event)(nil),                     // 17: nurture.ingest.v1.Event
+	(*Captured)(nil),                  // 18: nurture.ingest.v1.Captured
+	(*Identified)(nil),                // 19: nurture.ingest.v1.Identified
+	(*Suppressed)(nil),                // 20: nurture.ingest.v1.Suppressed
+	(*Merged)(nil),                    // 21: nurture.ingest.v1.Merged
+	(*Apply)(nil),                     // 22: nurture.ingest.v1.Apply
+	(*Claim)(nil),                     // 23: nurture.ingest.v1.Claim
+	(*Inbound)(nil),                   // 24: nurture.ingest.v1.Inbound
+	(*ImportLeadsRequest)(nil),        // 25: nurture.ingest.v1.ImportLeadsRequest
+	(*ImportPlan)(nil),                // 26: nurture.ingest.v1.ImportPlan
+	(*ImportBasis)(nil),               // 27: nurture.ingest.v1.ImportBasis
+	(*ImportRow)(nil),                 // 28: nurture.ingest.v1.ImportRow
+	(*ImportLeadsResponse)(nil),       // 29: nurture.ingest.v1.ImportLeadsResponse
+	(*ImportProblem)(nil),             // 30: nurture.ingest.v1.ImportProblem
+	(*ExportLeadsRequest)(nil),        // 31: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportLeadsResponse)(nil),       // 32: nurture.ingest.v1.ExportLeadsResponse
+	(*ExportEventsRequest)(nil),       // 33: nurture.ingest.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),      // 34: nurture.ingest.v1.ExportEventsResponse
+	(*Erased)(nil),                    // 35: nurture.ingest.v1.Erased
+	(*Erase)(nil),                     // 36: nurture.ingest.v1.Erase
+	(*DataKey)(nil),                   // 37: nurture.ingest.v1.DataKey
+	(*EraseLeadRequest)(nil),          // 38: nurture.ingest.v1.EraseLeadRequest
+	(*EraseLeadResponse)(nil),         // 39: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureRequest)(nil),         // 40: nurture.ingest.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),        // 41: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),       // 42: nurture.ingest.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),      // 43: nurture.ingest.v1.ListErasuresResponse
+	(*Erasure)(nil),                   // 44: nurture.ingest.v1.Erasure
+	(*ErasureStep)(nil),               // 45: nurture.ingest.v1.ErasureStep
+	(*ExportLeadRequest)(nil),         // 46: nurture.ingest.v1.ExportLeadRequest
+	(*ExportLeadResponse)(nil),        // 47: nurture.ingest.v1.ExportLeadResponse
+	(*ExportedEvent)(nil),             // 48: nurture.ingest.v1.ExportedEvent
+	(*RewrapKeysRequest)(nil),         // 49: nurture.ingest.v1.RewrapKeysRequest
+	(*RewrapKeysResponse)(nil),        // 50: nurture.ingest.v1.RewrapKeysResponse
+	(*MailResult)(nil),                // 51: nurture.ingest.v1.MailResult
+	(*TakeReturnRequest)(nil),         // 52: nurture.ingest.v1.TakeReturnRequest
+	(*TakeReturnResponse)(nil),        // 53: nurture.ingest.v1.TakeReturnResponse
+	(*ListConsentsRequest)(nil),       // 54: nurture.ingest.v1.ListConsentsRequest
+	(*ListConsentsResponse)(nil),      // 55: nurture.ingest.v1.ListConsentsResponse
+	(*ConsentEntry)(nil),              // 56: nurture.ingest.v1.ConsentEntry
+	(*ListPreferencesRequest)(nil),    // 57: nurture.ingest.v1.ListPreferencesRequest
+	(*ListPreferencesResponse)(nil),   // 58: nurture.ingest.v1.ListPreferencesResponse
+	(*Preference)(nil),                // 59: nurture.ingest.v1.Preference
+	(*UpdatePreferencesRequest)(nil),  // 60: nurture.ingest.v1.UpdatePreferencesRequest
+	(*PreferenceAnswer)(nil),          // 61: nurture.ingest.v1.PreferenceAnswer
+	(*UpdatePreferencesResponse)(nil), // 62: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentRequest)(nil),     // 63: nurture.ingest.v1.ConfirmConsentRequest
+	(*ConfirmConsentResponse)(nil),    // 64: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationRequest)(nil),    // 65: nurture.ingest.v1.AskConfirmationRequest
+	(*AskConfirmationResponse)(nil),   // 66: nurture.ingest.v1.AskConfirmationResponse
+	(*ConfirmationAsked)(nil),         // 67: nurture.ingest.v1.ConfirmationAsked
+	(*SuppressionLifted)(nil),         // 68: nurture.ingest.v1.SuppressionLifted
+	(*ConsentAct)(nil),                // 69: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 70: nurture.ingest.v1.SuppressionEntry
+	(*AddSuppressionsRequest)(nil),    // 71: nurture.ingest.v1.AddSuppressionsRequest
+	(*AddSuppressionsResponse)(nil),   // 72: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionRequest)(nil),  // 73: nurture.ingest.v1.RemoveSuppressionRequest
+	(*RemoveSuppressionResponse)(nil), // 74: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionRequest)(nil),   // 75: nurture.ingest.v1.CheckSuppressionRequest
+	(*CheckSuppressionResponse)(nil),  // 76: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsRequest)(nil),   // 77: nurture.ingest.v1.ListSuppressionsRequest
+	(*ListSuppressionsResponse)(nil),  // 78: nurture.ingest.v1.ListSuppressionsResponse
+	(*ListedSuppression)(nil),         // 79: nurture.ingest.v1.ListedSuppression
+	nil,                               // 80: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                               // 81: nurture.ingest.v1.ImportRow.ValuesEntry
+	(*v1.Profile)(nil),                // 82: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),            // 83: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),                // 84: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),               // 85: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),     // 86: google.protobuf.Timestamp
+	(v1.Suppression)(0),               // 87: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 88: nurture.lead.v1.Lead
+	(*v1.Permission)(nil),             // 89: nurture.lead.v1.Permission
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	56, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	57, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	58, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	59, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	60, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	3,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	59, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	61, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	58, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	61, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	62, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	62, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	59, // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	62, // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	60, // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	51, // 15: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	60, // 16: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 17: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	19, // 18: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	59, // 19: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	58, // 20: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	20, // 21: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	21, // 22: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	35, // 23: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	61, // 24: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	4,  // 25: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	61, // 26: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	21, // 27: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	4,  // 28: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	6,  // 29: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	8,  // 30: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	26, // 31: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
-	28, // 32: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
-	54, // 33: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
-	27, // 34: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
-	1,  // 35: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
-	55, // 36: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
-	2,  // 37: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
-	30, // 38: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	62, // 39: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	60, // 40: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	60, // 41: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 42: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	44, // 43: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44, // 44: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44, // 45: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	60, // 46: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	60, // 47: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
-	45, // 48: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
-	0,  // 49: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	60, // 50: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	62, // 51: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	48, // 52: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	60, // 53: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 54: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	4,  // 55: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	6,  // 56: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	8,  // 57: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	10, // 58: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	12, // 59: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	14, // 60: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	25, // 61: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	31, // 62: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	33, // 63: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	38, // 64: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	40, // 65: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	42, // 66: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	46, // 67: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	49, // 68: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	52, // 69: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	5,  // 70: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,  // 71: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,  // 72: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11, // 73: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13, // 74: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15, // 75: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	29, // 76: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	32, // 77: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	34, // 78: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	39, // 79: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	41, // 80: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	43, // 81: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	47, // 82: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	50, // 83: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	53, // 84: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	70, // [70:85] is the sub-list for method output_type
-	55, // [55:70] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	82,  // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	83,  // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	84,  // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	85,  // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	86,  // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	3,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	85,  // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	87,  // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	84,  // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	87,  // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	88,  // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	88,  // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	85,  // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	88,  // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	86,  // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	51,  // 15: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	86,  // 16: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	18,  // 17: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	19,  // 18: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	85,  // 19: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	84,  // 20: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	20,  // 21: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	21,  // 22: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	35,  // 23: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	67,  // 24: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	68,  // 25: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	87,  // 26: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	4,   // 27: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	87,  // 28: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	21,  // 29: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	69,  // 30: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	70,  // 31: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	4,   // 32: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	6,   // 33: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	8,   // 34: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	26,  // 35: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	28,  // 36: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	80,  // 37: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	27,  // 38: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	1,   // 39: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	81,  // 40: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	2,   // 41: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	30,  // 42: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	88,  // 43: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	86,  // 44: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	86,  // 45: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 46: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	44,  // 47: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44,  // 48: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	44,  // 49: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	86,  // 50: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	86,  // 51: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	45,  // 52: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,   // 53: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	86,  // 54: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	88,  // 55: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	48,  // 56: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	86,  // 57: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 58: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	86,  // 59: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	56,  // 60: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	89,  // 61: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	87,  // 62: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	86,  // 63: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	84,  // 64: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	67,  // 65: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	20,  // 66: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	68,  // 67: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	59,  // 68: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
+	87,  // 69: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	61,  // 70: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
+	84,  // 71: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
+	84,  // 72: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
+	87,  // 73: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
+	84,  // 74: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
+	68,  // 75: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
+	87,  // 76: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
+	86,  // 77: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
+	87,  // 78: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
+	86,  // 79: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
+	70,  // 80: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	79,  // 81: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
+	70,  // 82: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	4,   // 83: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	6,   // 84: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	8,   // 85: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	10,  // 86: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	12,  // 87: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	14,  // 88: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	25,  // 89: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	31,  // 90: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	33,  // 91: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	38,  // 92: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	40,  // 93: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	42,  // 94: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	46,  // 95: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	49,  // 96: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	52,  // 97: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	54,  // 98: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	57,  // 99: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	60,  // 100: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	63,  // 101: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	65,  // 102: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	71,  // 103: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	73,  // 104: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	75,  // 105: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	77,  // 106: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	5,   // 107: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,   // 108: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,   // 109: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11,  // 110: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13,  // 111: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15,  // 112: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	29,  // 113: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	32,  // 114: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	34,  // 115: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	39,  // 116: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	41,  // 117: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	43,  // 118: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	47,  // 119: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	50,  // 120: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	53,  // 121: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	55,  // 122: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	58,  // 123: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	62,  // 124: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	64,  // 125: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	66,  // 126: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	72,  // 127: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	74,  // 128: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	76,  // 129: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	78,  // 130: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	107, // [107:131] is the sub-list for method output_type
+	83,  // [83:107] is the sub-list for method input_type
+	83,  // [83:83] is the sub-list for extension type_name
+	83,  // [83:83] is the sub-list for extension extendee
+	0,   // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -3796,6 +5749,8 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_Suppressed)(nil),
 		(*Event_Merged)(nil),
 		(*Event_Erased)(nil),
+		(*Event_ConfirmationAsked)(nil),
+		(*Event_SuppressionLifted)(nil),
 	}
 	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),
@@ -3806,13 +5761,19 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*ImportLeadsRequest_Plan)(nil),
 		(*ImportLeadsRequest_Row)(nil),
 	}
+	file_nurture_ingest_v1_ingest_proto_msgTypes[53].OneofWrappers = []any{
+		(*ConsentEntry_Consent)(nil),
+		(*ConsentEntry_Asked)(nil),
+		(*ConsentEntry_Suppressed)(nil),
+		(*ConsentEntry_Lifted)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   53,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

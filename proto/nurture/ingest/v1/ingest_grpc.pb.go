@@ -21,21 +21,30 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	IngestService_CaptureLead_FullMethodName    = "/nurture.ingest.v1.IngestService/CaptureLead"
-	IngestService_TrackActivity_FullMethodName  = "/nurture.ingest.v1.IngestService/TrackActivity"
-	IngestService_RecordConsent_FullMethodName  = "/nurture.ingest.v1.IngestService/RecordConsent"
-	IngestService_GetLead_FullMethodName        = "/nurture.ingest.v1.IngestService/GetLead"
-	IngestService_BatchGetLeads_FullMethodName  = "/nurture.ingest.v1.IngestService/BatchGetLeads"
-	IngestService_ListActivities_FullMethodName = "/nurture.ingest.v1.IngestService/ListActivities"
-	IngestService_ImportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ImportLeads"
-	IngestService_ExportLeads_FullMethodName    = "/nurture.ingest.v1.IngestService/ExportLeads"
-	IngestService_ExportEvents_FullMethodName   = "/nurture.ingest.v1.IngestService/ExportEvents"
-	IngestService_EraseLead_FullMethodName      = "/nurture.ingest.v1.IngestService/EraseLead"
-	IngestService_GetErasure_FullMethodName     = "/nurture.ingest.v1.IngestService/GetErasure"
-	IngestService_ListErasures_FullMethodName   = "/nurture.ingest.v1.IngestService/ListErasures"
-	IngestService_ExportLead_FullMethodName     = "/nurture.ingest.v1.IngestService/ExportLead"
-	IngestService_RewrapKeys_FullMethodName     = "/nurture.ingest.v1.IngestService/RewrapKeys"
-	IngestService_TakeReturn_FullMethodName     = "/nurture.ingest.v1.IngestService/TakeReturn"
+	IngestService_CaptureLead_FullMethodName       = "/nurture.ingest.v1.IngestService/CaptureLead"
+	IngestService_TrackActivity_FullMethodName     = "/nurture.ingest.v1.IngestService/TrackActivity"
+	IngestService_RecordConsent_FullMethodName     = "/nurture.ingest.v1.IngestService/RecordConsent"
+	IngestService_GetLead_FullMethodName           = "/nurture.ingest.v1.IngestService/GetLead"
+	IngestService_BatchGetLeads_FullMethodName     = "/nurture.ingest.v1.IngestService/BatchGetLeads"
+	IngestService_ListActivities_FullMethodName    = "/nurture.ingest.v1.IngestService/ListActivities"
+	IngestService_ImportLeads_FullMethodName       = "/nurture.ingest.v1.IngestService/ImportLeads"
+	IngestService_ExportLeads_FullMethodName       = "/nurture.ingest.v1.IngestService/ExportLeads"
+	IngestService_ExportEvents_FullMethodName      = "/nurture.ingest.v1.IngestService/ExportEvents"
+	IngestService_EraseLead_FullMethodName         = "/nurture.ingest.v1.IngestService/EraseLead"
+	IngestService_GetErasure_FullMethodName        = "/nurture.ingest.v1.IngestService/GetErasure"
+	IngestService_ListErasures_FullMethodName      = "/nurture.ingest.v1.IngestService/ListErasures"
+	IngestService_ExportLead_FullMethodName        = "/nurture.ingest.v1.IngestService/ExportLead"
+	IngestService_RewrapKeys_FullMethodName        = "/nurture.ingest.v1.IngestService/RewrapKeys"
+	IngestService_TakeReturn_FullMethodName        = "/nurture.ingest.v1.IngestService/TakeReturn"
+	IngestService_ListConsents_FullMethodName      = "/nurture.ingest.v1.IngestService/ListConsents"
+	IngestService_ListPreferences_FullMethodName   = "/nurture.ingest.v1.IngestService/ListPreferences"
+	IngestService_UpdatePreferences_FullMethodName = "/nurture.ingest.v1.IngestService/UpdatePreferences"
+	IngestService_ConfirmConsent_FullMethodName    = "/nurture.ingest.v1.IngestService/ConfirmConsent"
+	IngestService_AskConfirmation_FullMethodName   = "/nurture.ingest.v1.IngestService/AskConfirmation"
+	IngestService_AddSuppressions_FullMethodName   = "/nurture.ingest.v1.IngestService/AddSuppressions"
+	IngestService_RemoveSuppression_FullMethodName = "/nurture.ingest.v1.IngestService/RemoveSuppression"
+	IngestService_CheckSuppression_FullMethodName  = "/nurture.ingest.v1.IngestService/CheckSuppression"
+	IngestService_ListSuppressions_FullMethodName  = "/nurture.ingest.v1.IngestService/ListSuppressions"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -89,6 +98,26 @@ type IngestServiceClient interface {
 	// unsubscribe. What it says of a lead is durable when this answers; a mail that
 	// says nothing about anybody is parked as a reject.
 	TakeReturn(ctx context.Context, in *TakeReturnRequest, opts ...grpc.CallOption) (*TakeReturnResponse, error)
+	// ListConsents answers every answer a lead ever gave, oldest first, and what
+	// was allowed as of a time; NOT_FOUND for an unknown id.
+	ListConsents(ctx context.Context, in *ListConsentsRequest, opts ...grpc.CallOption) (*ListConsentsResponse, error)
+	// ListPreferences answers what the preference page of a lead shows.
+	ListPreferences(ctx context.Context, in *ListPreferencesRequest, opts ...grpc.CallOption) (*ListPreferencesResponse, error)
+	// UpdatePreferences records what a lead answered on that page, all at once.
+	UpdatePreferences(ctx context.Context, in *UpdatePreferencesRequest, opts ...grpc.CallOption) (*UpdatePreferencesResponse, error)
+	// ConfirmConsent grants what waits for a confirmation.
+	ConfirmConsent(ctx context.Context, in *ConfirmConsentRequest, opts ...grpc.CallOption) (*ConfirmConsentResponse, error)
+	// AskConfirmation asks for another confirmation mail, at most one every while.
+	AskConfirmation(ctx context.Context, in *AskConfirmationRequest, opts ...grpc.CallOption) (*AskConfirmationResponse, error)
+	// AddSuppressions forbids mails to addresses, whoever has them now or later.
+	AddSuppressions(ctx context.Context, in *AddSuppressionsRequest, opts ...grpc.CallOption) (*AddSuppressionsResponse, error)
+	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint
+	// unless force is set.
+	RemoveSuppression(ctx context.Context, in *RemoveSuppressionRequest, opts ...grpc.CallOption) (*RemoveSuppressionResponse, error)
+	CheckSuppression(ctx context.Context, in *CheckSuppressionRequest, opts ...grpc.CallOption) (*CheckSuppressionResponse, error)
+	// ListSuppressions answers the list in the order of its latest changes. It
+	// holds keyed hashes: nobody can read an address out of it.
+	ListSuppressions(ctx context.Context, in *ListSuppressionsRequest, opts ...grpc.CallOption) (*ListSuppressionsResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -270,6 +299,96 @@ func (c *ingestServiceClient) TakeReturn(ctx context.Context, in *TakeReturnRequ
 	return out, nil
 }
 
+func (c *ingestServiceClient) ListConsents(ctx context.Context, in *ListConsentsRequest, opts ...grpc.CallOption) (*ListConsentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListConsentsResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListConsents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ListPreferences(ctx context.Context, in *ListPreferencesRequest, opts ...grpc.CallOption) (*ListPreferencesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPreferencesResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListPreferences_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) UpdatePreferences(ctx context.Context, in *UpdatePreferencesRequest, opts ...grpc.CallOption) (*UpdatePreferencesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdatePreferencesResponse)
+	err := c.cc.Invoke(ctx, IngestService_UpdatePreferences_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ConfirmConsent(ctx context.Context, in *ConfirmConsentRequest, opts ...grpc.CallOption) (*ConfirmConsentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmConsentResponse)
+	err := c.cc.Invoke(ctx, IngestService_ConfirmConsent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) AskConfirmation(ctx context.Context, in *AskConfirmationRequest, opts ...grpc.CallOption) (*AskConfirmationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AskConfirmationResponse)
+	err := c.cc.Invoke(ctx, IngestService_AskConfirmation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) AddSuppressions(ctx context.Context, in *AddSuppressionsRequest, opts ...grpc.CallOption) (*AddSuppressionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddSuppressionsResponse)
+	err := c.cc.Invoke(ctx, IngestService_AddSuppressions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) RemoveSuppression(ctx context.Context, in *RemoveSuppressionRequest, opts ...grpc.CallOption) (*RemoveSuppressionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveSuppressionResponse)
+	err := c.cc.Invoke(ctx, IngestService_RemoveSuppression_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) CheckSuppression(ctx context.Context, in *CheckSuppressionRequest, opts ...grpc.CallOption) (*CheckSuppressionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckSuppressionResponse)
+	err := c.cc.Invoke(ctx, IngestService_CheckSuppression_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ListSuppressions(ctx context.Context, in *ListSuppressionsRequest, opts ...grpc.CallOption) (*ListSuppressionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSuppressionsResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListSuppressions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -321,6 +440,26 @@ type IngestServiceServer interface {
 	// unsubscribe. What it says of a lead is durable when this answers; a mail that
 	// says nothing about anybody is parked as a reject.
 	TakeReturn(context.Context, *TakeReturnRequest) (*TakeReturnResponse, error)
+	// ListConsents answers every answer a lead ever gave, oldest first, and what
+	// was allowed as of a time; NOT_FOUND for an unknown id.
+	ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error)
+	// ListPreferences answers what the preference page of a lead shows.
+	ListPreferences(context.Context, *ListPreferencesRequest) (*ListPreferencesResponse, error)
+	// UpdatePreferences records what a lead answered on that page, all at once.
+	UpdatePreferences(context.Context, *UpdatePreferencesRequest) (*UpdatePreferencesResponse, error)
+	// ConfirmConsent grants what waits for a confirmation.
+	ConfirmConsent(context.Context, *ConfirmConsentRequest) (*ConfirmConsentResponse, error)
+	// AskConfirmation asks for another confirmation mail, at most one every while.
+	AskConfirmation(context.Context, *AskConfirmationRequest) (*AskConfirmationResponse, error)
+	// AddSuppressions forbids mails to addresses, whoever has them now or later.
+	AddSuppressions(context.Context, *AddSuppressionsRequest) (*AddSuppressionsResponse, error)
+	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint
+	// unless force is set.
+	RemoveSuppression(context.Context, *RemoveSuppressionRequest) (*RemoveSuppressionResponse, error)
+	CheckSuppression(context.Context, *CheckSuppressionRequest) (*CheckSuppressionResponse, error)
+	// ListSuppressions answers the list in the order of its latest changes. It
+	// holds keyed hashes: nobody can read an address out of it.
+	ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -375,6 +514,33 @@ func (UnimplementedIngestServiceServer) RewrapKeys(context.Context, *RewrapKeysR
 }
 func (UnimplementedIngestServiceServer) TakeReturn(context.Context, *TakeReturnRequest) (*TakeReturnResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TakeReturn not implemented")
+}
+func (UnimplementedIngestServiceServer) ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListConsents not implemented")
+}
+func (UnimplementedIngestServiceServer) ListPreferences(context.Context, *ListPreferencesRequest) (*ListPreferencesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPreferences not implemented")
+}
+func (UnimplementedIngestServiceServer) UpdatePreferences(context.Context, *UpdatePreferencesRequest) (*UpdatePreferencesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePreferences not implemented")
+}
+func (UnimplementedIngestServiceServer) ConfirmConsent(context.Context, *ConfirmConsentRequest) (*ConfirmConsentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmConsent not implemented")
+}
+func (UnimplementedIngestServiceServer) AskConfirmation(context.Context, *AskConfirmationRequest) (*AskConfirmationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AskConfirmation not implemented")
+}
+func (UnimplementedIngestServiceServer) AddSuppressions(context.Context, *AddSuppressionsRequest) (*AddSuppressionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddSuppressions not implemented")
+}
+func (UnimplementedIngestServiceServer) RemoveSuppression(context.Context, *RemoveSuppressionRequest) (*RemoveSuppressionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveSuppression not implemented")
+}
+func (UnimplementedIngestServiceServer) CheckSuppression(context.Context, *CheckSuppressionRequest) (*CheckSuppressionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckSuppression not implemented")
+}
+func (UnimplementedIngestServiceServer) ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSuppressions not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -642,6 +808,168 @@ func _IngestService_TakeReturn_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_ListConsents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListConsentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListConsents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListConsents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListConsents(ctx, req.(*ListConsentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ListPreferences_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPreferencesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListPreferences(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListPreferences_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListPreferences(ctx, req.(*ListPreferencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_UpdatePreferences_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePreferencesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).UpdatePreferences(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_UpdatePreferences_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).UpdatePreferences(ctx, req.(*UpdatePreferencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ConfirmConsent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmConsentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ConfirmConsent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ConfirmConsent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ConfirmConsent(ctx, req.(*ConfirmConsentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_AskConfirmation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AskConfirmationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).AskConfirmation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_AskConfirmation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).AskConfirmation(ctx, req.(*AskConfirmationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_AddSuppressions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddSuppressionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).AddSuppressions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_AddSuppressions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).AddSuppressions(ctx, req.(*AddSuppressionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_RemoveSuppression_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveSuppressionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).RemoveSuppression(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_RemoveSuppression_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).RemoveSuppression(ctx, req.(*RemoveSuppressionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_CheckSuppression_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckSuppressionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).CheckSuppression(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_CheckSuppression_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).CheckSuppression(ctx, req.(*CheckSuppressionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ListSuppressions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSuppressionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListSuppressions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListSuppressions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListSuppressions(ctx, req.(*ListSuppressionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -696,6 +1024,42 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TakeReturn",
 			Handler:    _IngestService_TakeReturn_Handler,
+		},
+		{
+			MethodName: "ListConsents",
+			Handler:    _IngestService_ListConsents_Handler,
+		},
+		{
+			MethodName: "ListPreferences",
+			Handler:    _IngestService_ListPreferences_Handler,
+		},
+		{
+			MethodName: "UpdatePreferences",
+			Handler:    _IngestService_UpdatePreferences_Handler,
+		},
+		{
+			MethodName: "ConfirmConsent",
+			Handler:    _IngestService_ConfirmConsent_Handler,
+		},
+		{
+			MethodName: "AskConfirmation",
+			Handler:    _IngestService_AskConfirmation_Handler,
+		},
+		{
+			MethodName: "AddSuppressions",
+			Handler:    _IngestService_AddSuppressions_Handler,
+		},
+		{
+			MethodName: "RemoveSuppression",
+			Handler:    _IngestService_RemoveSuppression_Handler,
+		},
+		{
+			MethodName: "CheckSuppression",
+			Handler:    _IngestService_CheckSuppression_Handler,
+		},
+		{
+			MethodName: "ListSuppressions",
+			Handler:    _IngestService_ListSuppressions_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -528,12 +528,30 @@ type Consent struct {
 	Text        string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
 	TextVersion string `protobuf:"bytes,4,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
 	// Where and how: source name, page, method ("form", "one_click", "import", "api").
-	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
-	SourceUrl     string                 `protobuf:"bytes,6,opt,name=source_url,json=sourceUrl,proto3" json:"source_url,omitempty"`
-	Method        string                 `protobuf:"bytes,7,opt,name=method,proto3" json:"method,omitempty"`
-	Ip            string                 `protobuf:"bytes,8,opt,name=ip,proto3" json:"ip,omitempty"`
-	UserAgent     string                 `protobuf:"bytes,9,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=at,proto3" json:"at,omitempty"`
+	Source    string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	SourceUrl string                 `protobuf:"bytes,6,opt,name=source_url,json=sourceUrl,proto3" json:"source_url,omitempty"`
+	Method    string                 `protobuf:"bytes,7,opt,name=method,proto3" json:"method,omitempty"`
+	Ip        string                 `protobuf:"bytes,8,opt,name=ip,proto3" json:"ip,omitempty"`
+	UserAgent string                 `protobuf:"bytes,9,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	At        *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=at,proto3" json:"at,omitempty"`
+	// How the purpose reaches the person, e.g. "email".
+	Channel string `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Said, and not yet confirmed from the person's own mailbox: granted stays
+	// false until it is.
+	Pending bool `protobuf:"varint,12,opt,name=pending,proto3" json:"pending,omitempty"`
+	// The request that is confirmed with this answer; the same from the first
+	// tick until somebody answers. Set by ingest.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// When the person asked for what is confirmed here. A withdrawal since then
+	// beats the confirmation. Set by ingest.
+	RequestedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=requested_at,json=requestedAt,proto3" json:"requested_at,omitempty"`
+	// What proves it: the id of the submission, the touch whose link was used, the
+	// file of an import.
+	Proof string `protobuf:"bytes,15,opt,name=proof,proto3" json:"proof,omitempty"`
+	// Who did it, when it was not the person: a member of staff, a provider.
+	By string `protobuf:"bytes,16,opt,name=by,proto3" json:"by,omitempty"`
+	// When a confirmation mail was last asked for. Set by ingest.
+	AskedAt       *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -638,6 +656,136 @@ func (x *Consent) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Consent) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Consent) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *Consent) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *Consent) GetRequestedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RequestedAt
+	}
+	return nil
+}
+
+func (x *Consent) GetProof() string {
+	if x != nil {
+		return x.Proof
+	}
+	return ""
+}
+
+func (x *Consent) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Consent) GetAskedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskedAt
+	}
+	return nil
+}
+
+// Permission is whether a purpose may be used for a lead now, and why.
+type Permission struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Purpose string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Allowed bool                   `protobuf:"varint,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// "granted", "opt_out_basis", "legitimate_interest", "not_granted",
+	// "awaiting_confirmation", "withdrawn" or "suppressed_address".
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the answer behind it was given; absent without an answer.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// As people read it; only in answers of RPCs.
+	Title         string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Permission) Reset() {
+	*x = Permission{}
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Permission) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Permission) ProtoMessage() {}
+
+func (x *Permission) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Permission.ProtoReflect.Descriptor instead.
+func (*Permission) Descriptor() ([]byte, []int) {
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Permission) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Permission) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *Permission) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Permission) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Permission) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
 // Lead is one person, as ingest knows them.
 type Lead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -661,14 +809,19 @@ type Lead struct {
 	Activities uint64 `protobuf:"varint,13,opt,name=activities,proto3" json:"activities,omitempty"`
 	// What may be known without the lead's data key, worked out by ingest when it
 	// sealed the record: only in records as other services read them.
-	Facts         *Facts `protobuf:"bytes,30,opt,name=facts,proto3" json:"facts,omitempty"`
+	Facts *Facts `protobuf:"bytes,30,opt,name=facts,proto3" json:"facts,omitempty"`
+	// What the consent policy allows, sorted by purpose: as of the record in a
+	// record, as of now in the answer of an RPC.
+	Permissions []*Permission `protobuf:"bytes,18,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// When contact was forbidden; absent while it is not.
+	SuppressedAt  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=suppressed_at,json=suppressedAt,proto3" json:"suppressed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Lead) Reset() {
 	*x = Lead{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[3]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +833,7 @@ func (x *Lead) String() string {
 func (*Lead) ProtoMessage() {}
 
 func (x *Lead) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[3]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +846,7 @@ func (x *Lead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lead.ProtoReflect.Descriptor instead.
 func (*Lead) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{3}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Lead) GetLeadId() string {
@@ -794,6 +947,20 @@ func (x *Lead) GetFacts() *Facts {
 	return nil
 }
 
+func (x *Lead) GetPermissions() []*Permission {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *Lead) GetSuppressedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SuppressedAt
+	}
+	return nil
+}
+
 // Activity is one thing a lead did.
 type Activity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -820,7 +987,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[4]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +999,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[4]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1012,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{4}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Activity) GetId() string {
@@ -920,7 +1087,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1099,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1112,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{5}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *View) GetLeadId() string {
@@ -1001,7 +1168,7 @@ type Facts struct {
 	UtmSource     string                 `protobuf:"bytes,13,opt,name=utm_source,json=utmSource,proto3" json:"utm_source,omitempty"`
 	UtmMedium     string                 `protobuf:"bytes,14,opt,name=utm_medium,json=utmMedium,proto3" json:"utm_medium,omitempty"`
 	UtmCampaign   string                 `protobuf:"bytes,15,opt,name=utm_campaign,json=utmCampaign,proto3" json:"utm_campaign,omitempty"`
-	// Purposes granted, sorted.
+	// Purposes that may be used, by consent or by the law of the lead's country, sorted.
 	Consents      []string               `protobuf:"bytes,16,rep,name=consents,proto3" json:"consents,omitempty"`
 	Suppressed    bool                   `protobuf:"varint,17,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -1013,7 +1180,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1192,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1205,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{6}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Facts) GetHasEmail() bool {
@@ -1197,7 +1364,7 @@ type ScoreFacts struct {
 
 func (x *ScoreFacts) Reset() {
 	*x = ScoreFacts{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1376,7 @@ func (x *ScoreFacts) String() string {
 func (*ScoreFacts) ProtoMessage() {}
 
 func (x *ScoreFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1389,7 @@ func (x *ScoreFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreFacts.ProtoReflect.Descriptor instead.
 func (*ScoreFacts) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{7}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScoreFacts) GetFit() float64 {
@@ -1302,7 +1469,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\x02at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x1a;\n" +
 	"\rClickIdsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc9\x04\n" +
 	"\aConsent\x12#\n" +
 	"\apurpose\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\apurpose\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x1c\n" +
@@ -1316,7 +1483,22 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"user_agent\x18\t \x01(\tR\tuserAgent\x12*\n" +
 	"\x02at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x9f\x05\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12!\n" +
+	"\achannel\x18\v \x01(\tB\a\xbaH\x04r\x02\x18 R\achannel\x12\x18\n" +
+	"\apending\x18\f \x01(\bR\apending\x12'\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12=\n" +
+	"\frequested_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12\x1e\n" +
+	"\x05proof\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05proof\x12\x18\n" +
+	"\x02by\x18\x10 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x02by\x125\n" +
+	"\basked_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\"\xa0\x01\n" +
+	"\n" +
+	"Permission\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x18\n" +
+	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\"\x9f\x06\n" +
 	"\x04Lead\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12\x19\n" +
@@ -1339,7 +1521,9 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"activities\x18\r \x01(\x04R\n" +
 	"activities\x12,\n" +
-	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\"\x90\x03\n" +
+	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\x12=\n" +
+	"\vpermissions\x18\x12 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12?\n" +
+	"\rsuppressed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fsuppressedAt\"\x90\x03\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12I\n" +
@@ -1453,7 +1637,7 @@ func file_nurture_lead_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_lead_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(Stage)(0),                    // 0: nurture.lead.v1.Stage
 	(RejectReason)(0),             // 1: nurture.lead.v1.RejectReason
@@ -1461,45 +1645,51 @@ var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(*Profile)(nil),               // 3: nurture.lead.v1.Profile
 	(*Attribution)(nil),           // 4: nurture.lead.v1.Attribution
 	(*Consent)(nil),               // 5: nurture.lead.v1.Consent
-	(*Lead)(nil),                  // 6: nurture.lead.v1.Lead
-	(*Activity)(nil),              // 7: nurture.lead.v1.Activity
-	(*View)(nil),                  // 8: nurture.lead.v1.View
-	(*Facts)(nil),                 // 9: nurture.lead.v1.Facts
-	(*ScoreFacts)(nil),            // 10: nurture.lead.v1.ScoreFacts
-	nil,                           // 11: nurture.lead.v1.Profile.AttributesEntry
-	nil,                           // 12: nurture.lead.v1.Attribution.ClickIdsEntry
-	nil,                           // 13: nurture.lead.v1.Activity.PropertiesEntry
-	nil,                           // 14: nurture.lead.v1.Facts.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Permission)(nil),            // 6: nurture.lead.v1.Permission
+	(*Lead)(nil),                  // 7: nurture.lead.v1.Lead
+	(*Activity)(nil),              // 8: nurture.lead.v1.Activity
+	(*View)(nil),                  // 9: nurture.lead.v1.View
+	(*Facts)(nil),                 // 10: nurture.lead.v1.Facts
+	(*ScoreFacts)(nil),            // 11: nurture.lead.v1.ScoreFacts
+	nil,                           // 12: nurture.lead.v1.Profile.AttributesEntry
+	nil,                           // 13: nurture.lead.v1.Attribution.ClickIdsEntry
+	nil,                           // 14: nurture.lead.v1.Activity.PropertiesEntry
+	nil,                           // 15: nurture.lead.v1.Facts.AttributesEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_nurture_lead_v1_lead_proto_depIdxs = []int32{
-	11, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
-	12, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
-	15, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
-	15, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
-	3,  // 4: nurture.lead.v1.Lead.profile:type_name -> nurture.lead.v1.Profile
-	4,  // 5: nurture.lead.v1.Lead.first_touch:type_name -> nurture.lead.v1.Attribution
-	4,  // 6: nurture.lead.v1.Lead.last_touch:type_name -> nurture.lead.v1.Attribution
-	5,  // 7: nurture.lead.v1.Lead.consents:type_name -> nurture.lead.v1.Consent
-	2,  // 8: nurture.lead.v1.Lead.suppression:type_name -> nurture.lead.v1.Suppression
-	15, // 9: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
-	15, // 10: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
-	15, // 11: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
-	9,  // 12: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
-	13, // 13: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
-	15, // 14: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 15: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
-	9,  // 16: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
-	10, // 17: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
-	0,  // 18: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
-	14, // 19: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
-	15, // 20: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
-	15, // 21: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	12, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
+	13, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
+	16, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
+	16, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
+	16, // 4: nurture.lead.v1.Consent.requested_at:type_name -> google.protobuf.Timestamp
+	16, // 5: nurture.lead.v1.Consent.asked_at:type_name -> google.protobuf.Timestamp
+	16, // 6: nurture.lead.v1.Permission.since:type_name -> google.protobuf.Timestamp
+	3,  // 7: nurture.lead.v1.Lead.profile:type_name -> nurture.lead.v1.Profile
+	4,  // 8: nurture.lead.v1.Lead.first_touch:type_name -> nurture.lead.v1.Attribution
+	4,  // 9: nurture.lead.v1.Lead.last_touch:type_name -> nurture.lead.v1.Attribution
+	5,  // 10: nurture.lead.v1.Lead.consents:type_name -> nurture.lead.v1.Consent
+	2,  // 11: nurture.lead.v1.Lead.suppression:type_name -> nurture.lead.v1.Suppression
+	16, // 12: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
+	16, // 13: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
+	16, // 14: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
+	10, // 15: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
+	6,  // 16: nurture.lead.v1.Lead.permissions:type_name -> nurture.lead.v1.Permission
+	16, // 17: nurture.lead.v1.Lead.suppressed_at:type_name -> google.protobuf.Timestamp
+	14, // 18: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
+	16, // 19: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 20: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
+	10, // 21: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
+	11, // 22: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
+	0,  // 23: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
+	15, // 24: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
+	16, // 25: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
+	16, // 26: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_nurture_lead_v1_lead_proto_init() }
@@ -1513,7 +1703,7 @@ func file_nurture_lead_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_lead_v1_lead_proto_rawDesc), len(file_nurture_lead_v1_lead_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
