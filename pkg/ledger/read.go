@@ -76,17 +76,10 @@ func (l *Ledger[S]) History(ctx context.Context, lead string) ([]Entry[S], error
 		if err != nil {
 			return nil, fmt.Errorf("read history of lead %q: %w", lead, err)
 		}
-		rec, err := decodeRecord(raw.Data)
-		if err != nil {
-			return nil, fmt.Errorf("read %s/%d: %w", l.o.Stream, raw.Sequence, err)
-		}
-		if rec, err = l.openOne(ctx, lead, rec); errors.Is(err, ErrForgotten) {
+		e, err := l.record(ctx, raw)
+		if errors.Is(err, ErrForgotten) {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("open %s/%d: %w", l.o.Stream, raw.Sequence, err)
-		}
-		e, err := l.public(lead, l.newEntry(raw.Sequence, rec))
 		if err != nil {
 			return nil, err
 		}

@@ -77,15 +77,20 @@ func (s *Server) RecordConsent(ctx context.Context, req *ingestv1.RecordConsentR
 func (s *Server) accept(ctx context.Context) func(*person.Submission, []normal.Fault) (person.Outcome, error) {
 	return func(sub *person.Submission, faults []normal.Fault) (person.Outcome, error) {
 		if len(faults) > 0 {
-			fields := make([]rpc.Field, len(faults))
-			for i, f := range faults {
-				fields[i] = rpc.Field(f)
-			}
-			return person.Outcome{}, rpc.Invalid(fields...)
+			return person.Outcome{}, invalid(faults)
 		}
 		out := s.Accept(ctx, []person.Submission{*sub})[0]
 		return out, out.Err
 	}
+}
+
+// invalid is the error that names each bad field.
+func invalid(faults []normal.Fault) error {
+	fields := make([]rpc.Field, len(faults))
+	for i, f := range faults {
+		fields[i] = rpc.Field(f)
+	}
+	return rpc.Invalid(fields...)
 }
 
 // GetLead answers one lead.
