@@ -5091,7 +5091,7 @@ var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\"p\n" +
+	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"p\n" +
 	"\x03Who\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
@@ -5460,7 +5460,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
 	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
-	"\x16ERASURE_STATUS_NOTHING\x10\x032\xb5\x18\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x032\xa8\x1d\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -5489,7 +5489,12 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0fAddSuppressions\x12).nurture.ingest.v1.AddSuppressionsRequest\x1a*.nurture.ingest.v1.AddSuppressionsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/suppressions:add\x12\x92\x01\n" +
 	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x8e\x01\n" +
 	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x85\x01\n" +
-	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressionsB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12q\n" +
+	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12q\n" +
+	"\vListRejects\x12%.nurture.ingest.v1.ListRejectsRequest\x1a&.nurture.ingest.v1.ListRejectsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/rejects\x12w\n" +
+	"\tGetReject\x12#.nurture.ingest.v1.GetRejectRequest\x1a$.nurture.ingest.v1.GetRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/rejects/{reject_id}\x12\x8b\x01\n" +
+	"\rRedriveReject\x12'.nurture.ingest.v1.RedriveRejectRequest\x1a(.nurture.ingest.v1.RedriveRejectResponse\"'\x82\xd3\xe4\x93\x02!\"\x1f/v1/rejects/{reject_id}:redrive\x12\x83\x01\n" +
+	"\rDismissReject\x12'.nurture.ingest.v1.DismissRejectRequest\x1a(.nurture.ingest.v1.DismissRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/rejects/{reject_id}B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -5596,6 +5601,16 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(v1.Suppression)(0),               // 87: nurture.lead.v1.Suppression
 	(*v1.Lead)(nil),                   // 88: nurture.lead.v1.Lead
 	(*v1.Permission)(nil),             // 89: nurture.lead.v1.Permission
+	(*ListSourcesRequest)(nil),        // 90: nurture.ingest.v1.ListSourcesRequest
+	(*ListRejectsRequest)(nil),        // 91: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 92: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 93: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 94: nurture.ingest.v1.DismissRejectRequest
+	(*ListSourcesResponse)(nil),       // 95: nurture.ingest.v1.ListSourcesResponse
+	(*ListRejectsResponse)(nil),       // 96: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 97: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 98: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 99: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	82,  // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
@@ -5705,32 +5720,42 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	73,  // 104: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
 	75,  // 105: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
 	77,  // 106: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	5,   // 107: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,   // 108: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,   // 109: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11,  // 110: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13,  // 111: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15,  // 112: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	29,  // 113: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	32,  // 114: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	34,  // 115: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	39,  // 116: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	41,  // 117: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	43,  // 118: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	47,  // 119: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	50,  // 120: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	53,  // 121: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	55,  // 122: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	58,  // 123: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	62,  // 124: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	64,  // 125: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	66,  // 126: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	72,  // 127: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	74,  // 128: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	76,  // 129: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	78,  // 130: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	107, // [107:131] is the sub-list for method output_type
-	83,  // [83:107] is the sub-list for method input_type
+	90,  // 107: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	91,  // 108: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	92,  // 109: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	93,  // 110: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	94,  // 111: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	5,   // 112: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,   // 113: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,   // 114: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11,  // 115: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13,  // 116: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15,  // 117: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	29,  // 118: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	32,  // 119: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	34,  // 120: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	39,  // 121: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	41,  // 122: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	43,  // 123: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	47,  // 124: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	50,  // 125: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	53,  // 126: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	55,  // 127: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	58,  // 128: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	62,  // 129: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	64,  // 130: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	66,  // 131: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	72,  // 132: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	74,  // 133: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	76,  // 134: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	78,  // 135: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	95,  // 136: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	96,  // 137: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	97,  // 138: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	98,  // 139: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	99,  // 140: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	112, // [112:141] is the sub-list for method output_type
+	83,  // [83:112] is the sub-list for method input_type
 	83,  // [83:83] is the sub-list for extension type_name
 	83,  // [83:83] is the sub-list for extension extendee
 	0,   // [0:83] is the sub-list for field type_name
@@ -5741,6 +5766,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 	if File_nurture_ingest_v1_ingest_proto != nil {
 		return
 	}
+	file_nurture_ingest_v1_source_proto_init()
 	file_nurture_ingest_v1_ingest_proto_msgTypes[14].OneofWrappers = []any{
 		(*Event_Captured)(nil),
 		(*Event_Identified)(nil),

@@ -45,6 +45,11 @@ const (
 	IngestService_RemoveSuppression_FullMethodName = "/nurture.ingest.v1.IngestService/RemoveSuppression"
 	IngestService_CheckSuppression_FullMethodName  = "/nurture.ingest.v1.IngestService/CheckSuppression"
 	IngestService_ListSuppressions_FullMethodName  = "/nurture.ingest.v1.IngestService/ListSuppressions"
+	IngestService_ListSources_FullMethodName       = "/nurture.ingest.v1.IngestService/ListSources"
+	IngestService_ListRejects_FullMethodName       = "/nurture.ingest.v1.IngestService/ListRejects"
+	IngestService_GetReject_FullMethodName         = "/nurture.ingest.v1.IngestService/GetReject"
+	IngestService_RedriveReject_FullMethodName     = "/nurture.ingest.v1.IngestService/RedriveReject"
+	IngestService_DismissReject_FullMethodName     = "/nurture.ingest.v1.IngestService/DismissReject"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -118,6 +123,19 @@ type IngestServiceClient interface {
 	// ListSuppressions answers the list in the order of its latest changes. It
 	// holds keyed hashes: nobody can read an address out of it.
 	ListSuppressions(ctx context.Context, in *ListSuppressionsRequest, opts ...grpc.CallOption) (*ListSuppressionsResponse, error)
+	// ListSources answers what is configured and what the process that answers
+	// has seen of it.
+	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
+	// ListRejects answers what was not taken, and why.
+	ListRejects(ctx context.Context, in *ListRejectsRequest, opts ...grpc.CallOption) (*ListRejectsResponse, error)
+	// GetReject answers one of them with what was sent: a person's data.
+	GetReject(ctx context.Context, in *GetRejectRequest, opts ...grpc.CallOption) (*GetRejectResponse, error)
+	// RedriveReject reads what was sent again, by the source's present
+	// configuration. What is taken now is off the list. Doing it twice has one
+	// effect.
+	RedriveReject(ctx context.Context, in *RedriveRejectRequest, opts ...grpc.CallOption) (*RedriveRejectResponse, error)
+	// DismissReject takes one off the list for good and deletes what was sent.
+	DismissReject(ctx context.Context, in *DismissRejectRequest, opts ...grpc.CallOption) (*DismissRejectResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -389,6 +407,56 @@ func (c *ingestServiceClient) ListSuppressions(ctx context.Context, in *ListSupp
 	return out, nil
 }
 
+func (c *ingestServiceClient) ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSourcesResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListSources_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ListRejects(ctx context.Context, in *ListRejectsRequest, opts ...grpc.CallOption) (*ListRejectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRejectsResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListRejects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) GetReject(ctx context.Context, in *GetRejectRequest, opts ...grpc.CallOption) (*GetRejectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRejectResponse)
+	err := c.cc.Invoke(ctx, IngestService_GetReject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) RedriveReject(ctx context.Context, in *RedriveRejectRequest, opts ...grpc.CallOption) (*RedriveRejectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedriveRejectResponse)
+	err := c.cc.Invoke(ctx, IngestService_RedriveReject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) DismissReject(ctx context.Context, in *DismissRejectRequest, opts ...grpc.CallOption) (*DismissRejectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DismissRejectResponse)
+	err := c.cc.Invoke(ctx, IngestService_DismissReject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -460,6 +528,19 @@ type IngestServiceServer interface {
 	// ListSuppressions answers the list in the order of its latest changes. It
 	// holds keyed hashes: nobody can read an address out of it.
 	ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error)
+	// ListSources answers what is configured and what the process that answers
+	// has seen of it.
+	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
+	// ListRejects answers what was not taken, and why.
+	ListRejects(context.Context, *ListRejectsRequest) (*ListRejectsResponse, error)
+	// GetReject answers one of them with what was sent: a person's data.
+	GetReject(context.Context, *GetRejectRequest) (*GetRejectResponse, error)
+	// RedriveReject reads what was sent again, by the source's present
+	// configuration. What is taken now is off the list. Doing it twice has one
+	// effect.
+	RedriveReject(context.Context, *RedriveRejectRequest) (*RedriveRejectResponse, error)
+	// DismissReject takes one off the list for good and deletes what was sent.
+	DismissReject(context.Context, *DismissRejectRequest) (*DismissRejectResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -541,6 +622,21 @@ func (UnimplementedIngestServiceServer) CheckSuppression(context.Context, *Check
 }
 func (UnimplementedIngestServiceServer) ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSuppressions not implemented")
+}
+func (UnimplementedIngestServiceServer) ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSources not implemented")
+}
+func (UnimplementedIngestServiceServer) ListRejects(context.Context, *ListRejectsRequest) (*ListRejectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRejects not implemented")
+}
+func (UnimplementedIngestServiceServer) GetReject(context.Context, *GetRejectRequest) (*GetRejectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReject not implemented")
+}
+func (UnimplementedIngestServiceServer) RedriveReject(context.Context, *RedriveRejectRequest) (*RedriveRejectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RedriveReject not implemented")
+}
+func (UnimplementedIngestServiceServer) DismissReject(context.Context, *DismissRejectRequest) (*DismissRejectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DismissReject not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -970,6 +1066,96 @@ func _IngestService_ListSuppressions_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_ListSources_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSourcesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListSources(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListSources_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListSources(ctx, req.(*ListSourcesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ListRejects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRejectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListRejects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListRejects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListRejects(ctx, req.(*ListRejectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_GetReject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRejectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).GetReject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_GetReject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).GetReject(ctx, req.(*GetRejectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_RedriveReject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedriveRejectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).RedriveReject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_RedriveReject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).RedriveReject(ctx, req.(*RedriveRejectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_DismissReject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DismissRejectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).DismissReject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_DismissReject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).DismissReject(ctx, req.(*DismissRejectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1060,6 +1246,26 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSuppressions",
 			Handler:    _IngestService_ListSuppressions_Handler,
+		},
+		{
+			MethodName: "ListSources",
+			Handler:    _IngestService_ListSources_Handler,
+		},
+		{
+			MethodName: "ListRejects",
+			Handler:    _IngestService_ListRejects_Handler,
+		},
+		{
+			MethodName: "GetReject",
+			Handler:    _IngestService_GetReject_Handler,
+		},
+		{
+			MethodName: "RedriveReject",
+			Handler:    _IngestService_RedriveReject_Handler,
+		},
+		{
+			MethodName: "DismissReject",
+			Handler:    _IngestService_DismissReject_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
