@@ -153,7 +153,7 @@ func (s *Service) serve(ctx context.Context) error {
 		},
 		Handler: web.New(web.Deps{
 			Accept: s.accept, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
-			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), Log: s.deps.Log, Now: s.deps.Now,
+			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Log: s.deps.Log, Now: s.deps.Now,
 		}),
 		Ready: s.ready,
 	})

@@ -76,12 +76,9 @@ func result(o person.Outcome) string {
 	return "refused"
 }
 
-// reasonQuarantined: a field that people do not see was filled.
-const reasonQuarantined = "quarantined"
-
-// quarantine keeps what a machine seems to have sent where a person finds it:
+// quarantine keeps what no person seems to have sent where a person finds it:
 // sending it back makes it an event like any other.
-func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadRequest) error {
+func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadRequest, why string) error {
 	data, err := proto.Marshal(&ingestv1.Inbound{Command: &ingestv1.Inbound_Capture{Capture: req}})
 	if err != nil {
 		return fmt.Errorf("encode quarantined form: %w", err)
@@ -91,7 +88,8 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		Service: "ingest", Stream: bus.Inbound, Seq: uint64(now.UnixNano()), //nolint:gosec // after 1970
 		Subject: bus.InboundSubject(req.GetSource()), Data: data,
 		Headers: map[string]string{feed.ContentType: feed.Protobuf},
-		Reason:  reasonQuarantined, Error: "a field that people do not see was filled in",
+		Reason:  reject.Quarantined, Error: why, Source: req.GetSource(), Kind: reject.Inbound,
+		Faults:  []*ledgerv1.Fault{{Message: why}},
 		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
 	}
 	return s.deps.Bus.Park(ctx, parked)

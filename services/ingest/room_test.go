@@ -145,7 +145,12 @@ func (r reply) json(t testing.TB) map[string]any {
 // post sends a body with headers given as name, value, name, value.
 func (r *room) post(path string, body []byte, headers ...string) reply {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, bytes.NewReader(body))
+	return r.send(http.MethodPost, path, body, headers...)
+}
+
+func (r *room) send(method, path string, body []byte, headers ...string) reply {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url+path, bytes.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}

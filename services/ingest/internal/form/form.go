@@ -15,6 +15,16 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
+// Fields that our own pages and the snippet add to a form.
+const (
+	// TokenField says when the form was shown, signed.
+	TokenField = "_nt"
+	// FirstField says where the visitor came from at the first visit.
+	FirstField = "_nf"
+	// HostedField marks the form of our own page.
+	HostedField = "_nh"
+)
+
 // Values are a form's fields as they were sent.
 type Values map[string][]string
 
@@ -30,6 +40,10 @@ type Reading struct {
 	Redirect string
 	// Machine: the field that people do not see was filled.
 	Machine bool
+	// Token says when the form was shown; not yet checked.
+	Token string
+	// First is what the snippet says about the first visit; see FirstVisit.
+	First string
 	// Faults are the fields that cannot be used.
 	Faults []normal.Fault
 }
@@ -62,27 +76,25 @@ type reader struct {
 	req      *ingestv1.CaptureLeadRequest
 	page     string
 	referrer string
-	out      Reading
+	// optOut: a field of Web-to-Lead asks for no more e-mails.
+	optOut bool
+	out    Reading
 }
 
 // field enters one field under what it means.
 func (f *reader) field(sent, value string) {
-	name := normal.SnakeCase(sent)
-	if ours, ok := f.form.Fields[name]; ok {
-		name = ours
-	}
+	name := f.meaning(sent)
 	switch {
 	case sent == f.form.Honeypot:
 		f.out.Machine = value != ""
-	case value == "" || f.checkbox(sent) || housekeeping(name):
-	case name == "redirect" || name == "next" || name == "ret_url":
-		f.out.Redirect = value
+	case value == "" || f.checkbox(sent) || sent == HostedField || housekeeping(name):
+	case sent == TokenField:
+		f.out.Token = value
+	case sent == FirstField:
+		f.out.First = value
+	case f.technical(name, value):
 	case name == "form" || name == "form_name":
 		f.req.Activity.Properties["form"], f.req.Activity.Type = f.form.Means(value)
-	case name == "page_url" || name == "landing_page" || name == "page":
-		f.page = value
-	case name == "referrer" || name == "referer":
-		f.referrer = value
 	case name == "message" || name == "comments" || name == "comment" || name == "question":
 		f.req.Activity.Properties["message"] = value
 	case normal.Tell(f.req, name, value):
@@ -90,6 +102,42 @@ func (f *reader) field(sent, value string) {
 	default:
 		f.req.Profile.Attributes[name] = value
 	}
+}
+
+// meaning gives our name of a field: by the form's own list, by the source's, by
+// Salesforce's names when the form was made for it, else its own.
+func (f *reader) meaning(sent string) string {
+	name := normal.SnakeCase(sent)
+	for _, list := range [...]map[string]string{f.form.Fields, f.src.Fields} {
+		if ours, ok := list[name]; ok {
+			return ours
+		}
+	}
+	if len(f.values["oid"]) == 0 {
+		return name
+	}
+	if customField(sent) {
+		return strings.ToLower(sent)
+	}
+	return webToLead(name)
+}
+
+// technical enters what a page adds to a form by itself, and reports whether
+// the field was that.
+func (f *reader) technical(name, value string) bool {
+	switch name {
+	case "redirect", "next", "ret_url":
+		f.out.Redirect = value
+	case "page_url", "landing_page", "page":
+		f.page = value
+	case "referrer", "referer":
+		f.referrer = value
+	case "email_opt_out", "has_opted_out_of_email":
+		f.optOut = ticked([]string{value})
+	default:
+		return false
+	}
+	return true
 }
 
 // housekeeping are fields that belong to the form, not to the person.
@@ -101,42 +149,13 @@ func housekeeping(name string) bool {
 	return strings.HasPrefix(name, "consent")
 }
 
+// checkbox reports whether a field is one of the boxes, or says which words were
+// beside it.
 func (f *reader) checkbox(sent string) bool {
-	return slices.ContainsFunc(f.form.Consents, func(c source.ConsentSpec) bool { return c.Field.Value == sent })
-}
-
-// attribute adds what the page's own address says to what the fields said.
-func (f *reader) attribute() {
-	told := f.req.GetAttribution()
-	page := normal.Campaign(f.page, f.referrer)
-	switch {
-	case page == nil && !normal.Told(told):
-		f.req.Attribution = nil
-		return
-	case page == nil:
-		page = told
-	case normal.Told(told):
-		told.Referrer, told.LandingPage = page.GetReferrer(), page.GetLandingPage()
-		page = told
-	}
-	f.req.Attribution = page
-	if page.GetLandingPage() != "" {
-		f.req.Activity.Properties["url"] = page.GetLandingPage()
-	}
-}
-
-// consents records the ticked boxes with the words beside them. A box that is
-// not ticked is no answer.
-func (f *reader) consents() {
-	for _, c := range f.form.Consents {
-		if !ticked(f.values[c.Field.Value]) {
-			continue
-		}
-		f.req.Consents = append(f.req.Consents, &leadv1.Consent{
-			Purpose: c.Purpose.Value, Granted: true, Text: c.Text.Value, TextVersion: c.Version,
-			Source: f.src.Name, SourceUrl: f.page, Method: "form", Ip: f.by.IP, UserAgent: f.by.UserAgent,
-		})
-	}
+	return slices.ContainsFunc(f.form.Consents, func(c source.ConsentSpec) bool {
+		box := c.Field.Value
+		return sent == box || sent == box+"_text" || sent == box+"_version"
+	})
 }
 
 func ticked(values []string) bool {
@@ -164,10 +183,7 @@ func (f *reader) missing() []normal.Fault {
 // the same. A value that could not be read counts: it has its own fault.
 func (f *reader) filled(name string) bool {
 	for sent, v := range f.values {
-		own := normal.SnakeCase(sent)
-		if ours, ok := f.form.Fields[own]; ok {
-			own = ours
-		}
+		own := f.meaning(sent)
 		if (sent == name || own == name || same(own, name)) && strings.TrimSpace(strings.Join(v, "")) != "" {
 			return true
 		}

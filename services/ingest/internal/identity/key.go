@@ -87,6 +87,13 @@ func (h *Hasher) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Derive gives a secret for another purpose, which tells nothing about this one.
+func (h *Hasher) Derive(purpose string) []byte {
+	mac := hmac.New(sha256.New, h.secret)
+	mac.Write([]byte("derive\x00" + purpose))
+	return mac.Sum(nil)
+}
+
 func (h *Hasher) sum(parts ...string) (out [hashSize]byte) {
 	mac := hmac.New(sha256.New, h.secret)
 	var buf [256]byte

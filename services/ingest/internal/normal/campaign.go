@@ -10,12 +10,28 @@ import (
 // maxURL bounds an address that is kept, in bytes.
 const maxURL = 2048
 
-// clickIDs are the parameters that advertising systems add to a link.
-const clickIDs = " gclid gbraid wbraid dclid fbclid msclkid li_fat_id ttclid twclid rdt_cid epik sccid "
+// clickIDs are the parameters that advertising systems add to a link, and the
+// ids they keep in cookies.
+const clickIDs = " gclid gbraid wbraid dclid fbclid fbc fbp msclkid li_fat_id ttclid twclid rdt_cid epik sccid utm_id "
+
+// browserID is among them what says which browser it was, not which click.
+const browserID = "fbp"
 
 // ClickID reports whether a parameter is the click id of an advertising system.
 func ClickID(param string) bool {
-	return param != "" && strings.Contains(clickIDs, " "+strings.ToLower(param)+" ")
+	return clickID(param) != ""
+}
+
+// clickID gives the name that a click id is kept under; empty when it is none.
+func clickID(param string) string {
+	name := strings.TrimPrefix(strings.ToLower(param), "_")
+	if name == "sc_cid" { // ScCid, as it is spelled among the fields of a form
+		name = "sccid"
+	}
+	if name == "" || strings.ContainsRune(name, ' ') || !strings.Contains(clickIDs, " "+name+" ") {
+		return ""
+	}
+	return name
 }
 
 // Campaign reads where somebody came from out of the page they are on: UTM
@@ -55,14 +71,15 @@ func Tag(a *leadv1.Attribution, param, value string) bool {
 	case "utm_content":
 		return into(&a.UtmContent)
 	}
-	if !ClickID(param) {
+	name := clickID(param)
+	if name == "" {
 		return false
 	}
 	if value != "" {
 		if a.ClickIds == nil {
 			a.ClickIds = map[string]string{}
 		}
-		a.ClickIds[strings.ToLower(param)] = value
+		a.ClickIds[name] = value
 	}
 	return true
 }
@@ -70,6 +87,10 @@ func Tag(a *leadv1.Attribution, param, value string) bool {
 // Told reports whether an attribution names a campaign or a click: such a touch
 // replaces the last one, a mere page does not.
 func Told(a *leadv1.Attribution) bool {
+	clicks := len(a.GetClickIds())
+	if _, ok := a.GetClickIds()[browserID]; ok {
+		clicks--
+	}
 	return a.GetUtmSource() != "" || a.GetUtmMedium() != "" || a.GetUtmCampaign() != "" ||
-		a.GetUtmTerm() != "" || a.GetUtmContent() != "" || len(a.GetClickIds()) > 0
+		a.GetUtmTerm() != "" || a.GetUtmContent() != "" || clicks > 0
 }

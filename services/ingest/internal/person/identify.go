@@ -94,10 +94,16 @@ func (f *fold) touch(a *leadv1.Attribution, note func(string, bool)) {
 		l.FirstTouch = a
 		note("first_touch", true)
 	}
-	if l.GetLastTouch() == nil || normal.Told(a) && !sameCampaign(l.GetLastTouch(), a) {
+	if l.GetLastTouch() == nil || normal.Told(a) && !sameCampaign(l.GetLastTouch(), a) && !before(a, l.GetLastTouch()) {
 		l.LastTouch = a
 		note("last_touch", true)
 	}
+}
+
+// before reports whether a touch came before another one: one that is told late
+// is not the last.
+func before(a, b *leadv1.Attribution) bool {
+	return a.GetAt().AsTime().Before(b.GetAt().AsTime())
 }
 
 func sameCampaign(a, b *leadv1.Attribution) bool {

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"cmp"
+	"net/url"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func (e *Event) Item(from From) Item {
 		item.LeftOut = "its integrations do not want it here"
 		return item
 	}
+	e.Context.UserAgent = cmp.Or(e.Context.UserAgent, loose.Text(from.UserAgent))
 	capture, kind, faults := e.capture(from)
 	item.Faults = faults
 	if capture == nil {
@@ -153,6 +155,9 @@ func (e *Event) activity(name string) *leadv1.Activity {
 	add("category", string(e.Category))
 	for _, field := range [...]string{"path", "url", "title", "referrer"} {
 		add(field, e.Context.Page.Text(field))
+	}
+	if u, err := url.Parse(p["url"]); err == nil {
+		add("path", u.Path)
 	}
 	add("user_agent", string(e.Context.UserAgent))
 	add("device_type", e.Context.Device.Text("type"))

@@ -95,6 +95,8 @@ type From struct {
 	Source   string
 	Country  string
 	Received time.Time
+	// UserAgent is the browser that sent it; empty when a server did.
+	UserAgent string
 }
 
 // Read reads the events. One that cannot be read has no submission and says why.

@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
@@ -14,6 +15,12 @@ type Form struct {
 	Required                           []string
 	Fields                             map[string]string
 	Consents                           []ConsentSpec
+	// Token: only forms with a token of ours are taken without a look.
+	Token bool
+	// OrgIDs are the Salesforce organisations whose forms come here, 15 characters.
+	OrgIDs []string
+	// Show are the fields of the hosted page, in their order.
+	Show []string
 	// named are the activities of forms that name themselves.
 	named map[string]string
 	allow []*url.URL
@@ -26,6 +33,24 @@ func (f *Form) Means(name string) (form, activity string) {
 		return f.Name, f.Activity
 	}
 	return name, cmp.Or(f.named[name], f.Activity)
+}
+
+// Origins lists where this form may send a browser afterwards, as a policy of a
+// page names it: https://www.example.com.
+func (f *Form) Origins() []string {
+	var list []string
+	add := func(u *url.URL) {
+		if o := u.Scheme + "://" + u.Host; !slices.Contains(list, o) {
+			list = append(list, o)
+		}
+	}
+	if u, err := url.Parse(f.Redirect); err == nil && u.Host != "" {
+		add(u)
+	}
+	for _, u := range f.allow {
+		add(u)
+	}
+	return list
 }
 
 // Target gives where a browser goes after the form: where it asks to, if that

@@ -2,6 +2,9 @@ package source
 
 import (
 	"cmp"
+	"strings"
+
+	"github.com/nurturehq/nurture/pkg/config"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 )
@@ -15,6 +18,7 @@ func (r *reader) form(source string, spec *FormSpec) *Form {
 		Required: spec.Required,
 		Fields:   map[string]string{},
 		Consents: spec.Consents,
+		Token:    spec.Token,
 		named:    map[string]string{},
 	}
 	for name, activity := range spec.Named {
@@ -34,6 +38,7 @@ func (r *reader) form(source string, spec *FormSpec) *Form {
 	for theirs, ours := range spec.Fields {
 		f.Fields[normal.SnakeCase(theirs)] = ours.Value
 	}
+	f.OrgIDs, f.Show = r.orgIDs(spec.OrgIDs), r.show(spec.Show)
 	for i, c := range spec.Consents {
 		r.consent(c)
 		f.Consents[i].Purpose.Value = normal.SnakeCase(c.Purpose.Value)
@@ -46,4 +51,33 @@ func (r *reader) consent(c ConsentSpec) {
 		at := cmp.Or(c.Field, c.Purpose, c.Text)
 		r.fail(at, "a consent needs field, purpose and text: the exact words are the proof")
 	}
+}
+
+// orgIDs reads ids of organisations: 15 characters, or 18 of which the last
+// three only repeat the others.
+func (r *reader) orgIDs(texts []config.Text) []string {
+	ids := make([]string, 0, len(texts))
+	for _, t := range texts {
+		if !strings.HasPrefix(t.Value, "00D") || len(t.Value) != 15 && len(t.Value) != 18 {
+			r.fail(t, "expected the id of a Salesforce organisation, 00D and 12 or 15 more characters, found %q", t.Value)
+			continue
+		}
+		ids = append(ids, t.Value[:15])
+	}
+	return ids
+}
+
+func (r *reader) show(texts []config.Text) []string {
+	if len(texts) == 0 {
+		return []string{"first_name", "last_name", "email", "company"}
+	}
+	names := make([]string, 0, len(texts))
+	for _, t := range texts {
+		name := normal.SnakeCase(t.Value)
+		if name == "" {
+			r.fail(t, "expected the name of a field, like first_name, found %q", t.Value)
+		}
+		names = append(names, name)
+	}
+	return names
 }

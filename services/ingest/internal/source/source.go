@@ -91,6 +91,17 @@ func (s *Set) Named(name string) (*Source, bool) {
 	return src, ok
 }
 
+// WithOrg gives the source that takes the Web-to-Lead forms of a Salesforce
+// organisation.
+func (s *Set) WithOrg(id string) (*Source, bool) {
+	for _, src := range s.All() {
+		if src.Form != nil && len(id) >= 15 && slices.Contains(src.Form.OrgIDs, id[:15]) {
+			return src, true
+		}
+	}
+	return nil, false
+}
+
 // Keyed gives the source of a write key. All keys are compared, in constant
 // time, whichever fits.
 func (s *Set) Keyed(writeKey string) (*Source, bool) {

@@ -80,6 +80,9 @@ type FormSpec struct {
 	Required []string               `yaml:"required" help:"fields that must be filled; default email"`
 	Fields   map[string]config.Text `yaml:"fields" help:"its field names and what they mean here, like mail: email"`
 	Consents []ConsentSpec          `yaml:"consents" help:"its checkboxes"`
+	Token    bool                   `yaml:"token" help:"take only forms with a token of the snippet or of our own page; others wait for a person"`
+	OrgIDs   []config.Text          `yaml:"org_ids" help:"Salesforce organisations (oid) whose Web-to-Lead forms come to this source"`
+	Show     []config.Text          `yaml:"show" help:"fields of the page GET /v1/forms/<name>; default first_name, last_name, email, company"`
 }
 
 // ConsentSpec is a checkbox of a form.

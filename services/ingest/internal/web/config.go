@@ -50,13 +50,9 @@ func (r *routes) segmentSettings(w http.ResponseWriter, req *http.Request) {
 	if _, ok := r.configured(w, req); !ok {
 		return
 	}
-	protocol := "http"
-	if req.TLS != nil || req.Header.Get("X-Forwarded-Proto") == "https" {
-		protocol = "https"
-	}
 	answer(w, http.StatusOK, object{
 		"integrations": object{"Segment.io": object{
-			"apiKey": req.PathValue("key"), "apiHost": req.Host + "/v1", "protocol": protocol,
+			"apiKey": req.PathValue("key"), "apiHost": req.Host + "/v1", "protocol": protocol(req),
 			"addBundledMetadata": false, "maybeBundledConfigIds": object{}, "versionSettings": object{},
 		}},
 		"plan":                 object{"track": object{"__default": object{"enabled": true}}, "identify": object{"__default": object{"enabled": true}}, "group": object{"__default": object{"enabled": true}}},

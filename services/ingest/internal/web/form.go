@@ -1,18 +1,14 @@
 package web
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -22,18 +18,32 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/form"
-	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
-// Limits of a form.
-const (
-	maxFields = 200
-	// sameForm is how long the same words sent again are the same submission: a
-	// second click, a reload of the answer.
-	sameForm = 10 * time.Minute
-)
+// sameForm is how long the same words sent again are the same submission: a
+// second click, a reload of the answer.
+const sameForm = 10 * time.Minute
+
+// formRoutes are the addresses of forms, of their hosted pages, and of the
+// snippet for the pages of others.
+func (r *routes) formRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST /v1/forms/{source}", r.form)
+	mux.HandleFunc("OPTIONS /v1/forms/{source}", preflight)
+	mux.HandleFunc("GET /v1/forms/{source}", r.formPage)
+	mux.HandleFunc("GET /v1/forms/{source}/thanks", r.thanksPage)
+	mux.HandleFunc("POST /servlet/servlet.WebToLead", r.webToLead)
+	mux.HandleFunc("GET /v1/snippet.js", r.snippet)
+}
+
+// sent is a form as it came.
+type sent struct {
+	src    *source.Source
+	values form.Values
+	raw    []byte
+}
 
 // captured is the answer to a program.
 type captured struct {
@@ -45,30 +55,57 @@ type captured struct {
 // form takes POST /v1/forms/{source}.
 func (r *routes) form(w http.ResponseWriter, req *http.Request) {
 	share(w.Header(), req)
-	src, err := r.formSource(req)
+	src, err := r.formSource(req.PathValue("source"))
 	if err != nil {
 		r.fail(w, req, err)
 		return
 	}
+	if got, ok := r.readForm(w, req); ok {
+		got.src = src
+		r.takeForm(w, req, got)
+	}
+}
+
+// webToLead takes what a form made for Salesforce sends: its oid says which
+// source it is for.
+func (r *routes) webToLead(w http.ResponseWriter, req *http.Request) {
+	share(w.Header(), req)
+	got, ok := r.readForm(w, req)
+	if !ok {
+		return
+	}
+	oid := strings.Join(got.values["oid"], "")
+	if got.src, ok = r.Sources.Current().WithOrg(oid); !ok {
+		r.fail(w, req, rpc.Mark(fmt.Errorf("no form takes the organisation %.20q; add it to the org_ids of a form in sources.yaml", oid), codes.NotFound))
+		return
+	}
+	if charset := strings.ToLower(req.URL.Query().Get("encoding")); charset == "iso-8859-1" || charset == "windows-1252" {
+		got.values = form.Latin(got.values)
+	}
+	r.takeForm(w, req, got)
+}
+
+func (r *routes) formSource(name string) (*source.Source, error) {
+	src, ok := r.Sources.Current().Named(name)
+	if !ok || src.Form == nil {
+		return nil, rpc.Mark(fmt.Errorf("there is no form %.64q; forms are the sources with a form: section in sources.yaml", name), codes.NotFound)
+	}
+	return src, nil
+}
+
+// readForm reads the fields; it answers by itself what cannot be read.
+func (r *routes) readForm(w http.ResponseWriter, req *http.Request) (sent, bool) {
 	body, err := readAll(req.Body, maxForm, req.ContentLength)
 	if errors.Is(err, errTooLarge) {
 		tooLarge(w, maxForm)
-		return
+		return sent{}, false
 	}
 	values, err := parseForm(mediaType(req), req.Header.Get("Content-Type"), body, err)
 	if err != nil {
 		r.fail(w, req, asInvalid(err))
-		return
+		return sent{}, false
 	}
-	said := form.Read(src, values, form.Visitor{
-		IP: visitorIP(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
-	})
-	out, err := r.submit(req, src, said)
-	if err != nil {
-		r.fail(w, req, err)
-		return
-	}
-	r.thank(w, req, src, said.Redirect, out)
+	return sent{values: values, raw: body}, true
 }
 
 // asInvalid makes an error the sender's fault, unless it says so already and
@@ -80,40 +117,82 @@ func asInvalid(err error) error {
 	return rpc.Mark(err, codes.InvalidArgument)
 }
 
-func (r *routes) formSource(req *http.Request) (*source.Source, error) {
-	name := req.PathValue("source")
-	src, ok := r.Sources.Current().Named(name)
-	if !ok || src.Form == nil {
-		return nil, rpc.Mark(fmt.Errorf("there is no form %.64q; forms are the sources with a form: section in sources.yaml", name), codes.NotFound)
-	}
-	if origin := req.Header.Get("Origin"); !src.Admits(origin) {
-		return nil, rpc.Mark(fmt.Errorf("pages of %.100q may not send to %s; add it to the source's origins in sources.yaml", origin, name), codes.PermissionDenied)
-	}
-	return src, nil
-}
-
-// submit hands a form over. A machine gets the answer a person would get, and
-// its form is kept aside.
-func (r *routes) submit(req *http.Request, src *source.Source, said form.Reading) (captured, error) {
-	if said.Machine {
-		if err := r.Quarantine(req.Context(), said.Capture); err != nil {
-			return captured{}, err
+// takeForm reads what a form says, hands it over and answers. What looks as if
+// no person had sent it gets the answer that a person would get.
+func (r *routes) takeForm(w http.ResponseWriter, req *http.Request, got sent) {
+	said := form.Read(got.src, got.values, form.Visitor{
+		IP: visitorIP(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
+	})
+	if why := form.Look(got.src, said, foreignOrigin(req), r.mint, r.Now()); why != form.None {
+		out := captured{LeadID: fingerprint(said.Capture)[:32], Created: true}
+		if err := r.Quarantine(req.Context(), said.Capture, string(why)); err != nil {
+			r.fail(w, req, err)
+			return
 		}
-		return captured{LeadID: fingerprint(said.Capture)[:32], Created: true}, nil
+		r.thank(w, req, got.src, said.Redirect, out)
+		return
 	}
 	if len(said.Faults) > 0 {
-		return captured{}, invalid(said.Faults)
+		r.refuse(w, req, got, said)
+		return
 	}
+	out, err := r.submit(req, got.src, said)
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	r.thank(w, req, got.src, said.Redirect, out)
+}
+
+// foreignOrigin is the page's origin, empty for our own pages and for programs.
+func foreignOrigin(req *http.Request) string {
+	origin := req.Header.Get("Origin")
+	if u, err := url.Parse(origin); err == nil && u.Host != "" && u.Host == req.Host {
+		return ""
+	}
+	return origin
+}
+
+// refuse keeps a form that cannot be used where a person sees it, and tells a
+// program which fields are wrong, a browser's user where to mend them.
+func (r *routes) refuse(w http.ResponseWriter, req *http.Request, got sent, said form.Reading) {
+	err := r.Reject(req.Context(), reject.Rejected{
+		Source: got.src.Name, Kind: reject.Form, Reason: reject.Invalid, Faults: said.Faults,
+		Raw: got.raw, ContentType: req.Header.Get("Content-Type"), At: r.Now(),
+		About: map[string]string{"ip": visitorIP(req), "header:User-Agent": req.UserAgent(), "header:Referer": req.Referer()},
+	})
+	switch {
+	case err != nil:
+		r.fail(w, req, err)
+	case wantsHTML(req):
+		r.showForm(w, http.StatusBadRequest, got.src, got.values, said.Faults)
+	default:
+		r.fail(w, req, invalid(said.Faults))
+	}
+}
+
+// submit hands a form over, and before it, as of its own time, what brought the
+// person here first.
+func (r *routes) submit(req *http.Request, src *source.Source, said form.Reading) (captured, error) {
 	sub, faults := person.FromCapture(said.Capture, src.Country)
 	if len(faults) > 0 {
 		return captured{}, invalid(faults)
 	}
+	now := r.Now()
 	if sub.ID == "" {
-		bucket := strconv.FormatInt(r.Now().UnixNano()/int64(sameForm), 36)
+		bucket := strconv.FormatInt(now.UnixNano()/int64(sameForm), 36)
 		sub.ID = person.Scoped(src.Name, "form-"+bucket+"-"+fingerprint(said.Capture))
 	}
-	out := r.Accept(req.Context(), []person.Submission{*sub})[0]
-	return captured{LeadID: out.Lead, Created: out.Created, Duplicate: out.Duplicate}, out.Err
+	subs := []person.Submission{*sub}
+	if visit := said.FirstVisit(now); visit != nil {
+		if first, faults := person.FromCapture(visit, src.Country); len(faults) == 0 {
+			first.ID = sub.ID + "-first"
+			subs = []person.Submission{*first, *sub}
+		}
+	}
+	outs := r.Accept(req.Context(), subs)
+	out := outs[len(outs)-1]
+	return captured{LeadID: out.Lead, Created: out.Created || outs[0].Created, Duplicate: out.Duplicate}, out.Err
 }
 
 // fingerprint tells two forms with the same words from two with others.
@@ -141,112 +220,8 @@ func (r *routes) thank(w http.ResponseWriter, req *http.Request, src *source.Sou
 		r.Log.WarnContext(req.Context(), "form asked for an address that is not in allow_redirects", "source", src.Name)
 	}
 	if target == "" {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, thanks)
-		return
+		target = "/v1/forms/" + src.Name + "/thanks"
 	}
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)
-}
-
-// thanks is the page of a form that names no page of its own.
-const thanks = "<!doctype html><html lang=en><meta charset=utf-8><title>Thank you</title><p>Thank you. We have received your message.</p></html>\n"
-
-// parseForm reads the fields of a body in any of the three encodings.
-func parseForm(media, contentType string, body []byte, readErr error) (form.Values, error) {
-	if readErr != nil {
-		return nil, readErr
-	}
-	var values form.Values
-	var err error
-	switch {
-	case media == "multipart/form-data":
-		values, err = parseMultipart(contentType, body)
-	case media == "application/json" || bytes.HasPrefix(bytes.TrimLeft(body, " \r\n\t"), []byte("{")):
-		values, err = parseJSON(body)
-	default:
-		var parsed url.Values
-		parsed, err = url.ParseQuery(string(body))
-		values = form.Values(parsed)
-	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("the form cannot be read: %w", err)
-	case len(values) == 0:
-		return nil, errors.New("the form is empty; expected fields like email=jo@example.com")
-	case len(values) > maxFields:
-		return nil, fmt.Errorf("the form has more than %d fields", maxFields)
-	}
-	return values, nil
-}
-
-// parseMultipart reads the fields of a multipart form; files are left out.
-func parseMultipart(contentType string, body []byte) (form.Values, error) {
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return nil, fmt.Errorf("content type: %w", err)
-	}
-	values := form.Values{}
-	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
-	for {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return values, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if part.FileName() != "" || part.FormName() == "" {
-			continue
-		}
-		value, err := io.ReadAll(part)
-		if err != nil {
-			return nil, err
-		}
-		values[part.FormName()] = append(values[part.FormName()], string(value))
-	}
-}
-
-// parseJSON reads an object of plain values and lists of them.
-func parseJSON(body []byte) (form.Values, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	var object map[string]any
-	if err := dec.Decode(&object); err != nil {
-		return nil, fmt.Errorf("expected a JSON object: %w", err)
-	}
-	values := form.Values{}
-	var faults []normal.Fault
-	for name, v := range object {
-		texts, ok := texts(v)
-		if !ok {
-			faults = append(faults, normal.Fault{Field: name, Message: "is an object; expected a plain value or a list of them"})
-		}
-		values[name] = texts
-	}
-	return values, invalid(faults)
-}
-
-func texts(v any) ([]string, bool) {
-	switch x := v.(type) {
-	case nil:
-		return nil, true
-	case string:
-		return []string{x}, true
-	case json.Number:
-		return []string{x.String()}, true
-	case bool:
-		return []string{strconv.FormatBool(x)}, true
-	case []any:
-		var list []string
-		for _, item := range x {
-			t, ok := texts(item)
-			if !ok {
-				return nil, false
-			}
-			list = append(list, t...)
-		}
-		return list, true
-	}
-	return nil, false
 }

@@ -120,7 +120,11 @@ func (r *routes) tracking(open opener) http.HandlerFunc {
 			return
 		}
 		now := r.Now()
-		items := env.read(segment.From{Source: src.Name, Country: src.Country, Received: now})
+		from := segment.From{Source: src.Name, Country: src.Country, Received: now}
+		if req.Header.Get("Origin") != "" {
+			from.UserAgent = req.UserAgent()
+		}
+		items := env.read(from)
 		if err := r.rejectEvents(req.Context(), src, env, items, now); err != nil {
 			r.fail(w, req, err)
 			return

@@ -17,6 +17,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/form"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/reject"
@@ -29,8 +30,8 @@ const maxForm = 256 << 10
 // Deps are what the routes work with.
 type Deps struct {
 	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
-	// Quarantine keeps a form that a machine seems to have sent.
-	Quarantine func(ctx context.Context, req *ingestv1.CaptureLeadRequest) error
+	// Quarantine keeps a form that no person seems to have sent, and why.
+	Quarantine func(ctx context.Context, req *ingestv1.CaptureLeadRequest, why string) error
 	// Reject keeps what an authenticated source sent and we do not take, where a
 	// person sees it and can have it read again. An error means that it is not
 	// kept: answer 503, so that it is sent again.
@@ -40,22 +41,25 @@ type Deps struct {
 	// end, like https://in.example.com: part of what some of them sign. Empty:
 	// what the request says.
 	PublicURL string
-	Log       *slog.Logger
-	Now       func() time.Time
+	// FormSecret signs the time when a form was shown.
+	FormSecret []byte
+	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 // routes are the handlers.
 type routes struct {
 	Deps
 	unzip sync.Pool // of *gzip.Reader
+	mint  form.Mint
+	pages pages
 }
 
 // New gives the routes of ingest's own.
 func New(d Deps) *http.ServeMux {
-	r := &routes{Deps: d}
+	r := &routes{Deps: d, mint: form.NewMint(d.FormSecret), pages: newPages()}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/forms/{source}", r.form)
-	mux.HandleFunc("OPTIONS /v1/forms/{source}", preflight)
+	r.formRoutes(mux)
 	r.trackingRoutes(mux)
 	return mux
 }
@@ -114,6 +118,11 @@ func wantsJSON(req *http.Request) bool {
 }
 
 func mediaType(req *http.Request) string {
-	kind, _, _ := strings.Cut(req.Header.Get("Content-Type"), ";")
+	return mediaTypeOf(req.Header.Get("Content-Type"))
+}
+
+// mediaTypeOf gives a content type without its parameters; none is a form's.
+func mediaTypeOf(contentType string) string {
+	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.TrimSpace(cmp.Or(kind, "application/x-www-form-urlencoded")))
 }
