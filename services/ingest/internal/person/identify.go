@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
@@ -110,50 +108,6 @@ func sameCampaign(a, b *leadv1.Attribution) bool {
 	return a.GetUtmSource() == b.GetUtmSource() && a.GetUtmMedium() == b.GetUtmMedium() &&
 		a.GetUtmCampaign() == b.GetUtmCampaign() && a.GetUtmTerm() == b.GetUtmTerm() &&
 		a.GetUtmContent() == b.GetUtmContent() && maps.Equal(a.GetClickIds(), b.GetClickIds())
-}
-
-// consent records every answer as proof; the state keeps the latest one per
-// purpose, and of two at the same time the withdrawal.
-func (f *fold) consent() {
-	for _, c := range f.cmd.GetCapture().GetConsents() {
-		c.At = consentTime(c, f)
-		f.st.Lead.Consents = latest(f.st.Lead.GetConsents(), c)
-		f.add(ReasonConsent, &ingestv1.Event{OccurredAt: c.GetAt(), Fact: &ingestv1.Event_Consent{Consent: c}})
-	}
-}
-
-// consentTime believes a sender's date of a consent however old it is: it is
-// part of the proof. Only the future is not believed.
-func consentTime(c *leadv1.Consent, f *fold) *timestamppb.Timestamp {
-	at := c.GetAt()
-	if at == nil || !at.IsValid() {
-		return f.at
-	}
-	if at.AsTime().After(f.now) {
-		return timestamppb.New(f.now)
-	}
-	return at
-}
-
-// latest puts an answer into the list, sorted by purpose.
-func latest(have []*leadv1.Consent, c *leadv1.Consent) []*leadv1.Consent {
-	i, found := slices.BinarySearchFunc(have, c.GetPurpose(), func(h *leadv1.Consent, purpose string) int {
-		switch {
-		case h.GetPurpose() < purpose:
-			return -1
-		case h.GetPurpose() > purpose:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		return slices.Insert(have, i, c)
-	}
-	before, after := have[i].GetAt().AsTime(), c.GetAt().AsTime()
-	if after.After(before) || after.Equal(before) && !c.GetGranted() {
-		have[i] = c
-	}
-	return have
 }
 
 // keep adds an id to a list of at most limit, dropping the oldest, and reports

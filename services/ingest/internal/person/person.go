@@ -13,6 +13,8 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/consent"
 )
 
 // Reasons of a decision, shown to people.
@@ -63,8 +65,20 @@ type Change = ledger.Change[*ingestv1.State]
 // New makes the state of a lead never seen.
 func New() *ingestv1.State { return &ingestv1.State{} }
 
-// Fold applies one command. now is the receive time.
+// Fold applies one command without any consent policy. now is the receive time.
 func Fold(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
+	return Folding(nil)(st, in, now)
+}
+
+// Folding gives the fold that decides by consent policies. The policy of a
+// command is named in it, so that folding it again decides the same.
+func Folding(policies Policies) ledger.Fold[*ingestv1.State] {
+	return func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
+		return apply(policies, st, in, now)
+	}
+}
+
+func apply(policies Policies, st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 	if in.Due() {
 		return ledger.Unchanged[*ingestv1.State](ReasonNoWakeUp), nil
 	}
@@ -76,6 +90,12 @@ func Fold(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 		return Change{}, fmt.Errorf("lead %s: %w", in.Lead, ErrUnknownLead)
 	}
 	f := &fold{st: st, in: in, cmd: cmd, now: now, at: Clamp(cmd.GetCapture().GetOccurredAt(), now)}
+	if policies != nil && cmd.GetPolicy() != "" {
+		var err error
+		if f.policy, err = policies(cmd.GetPolicy()); err != nil {
+			return Change{}, ledger.Transient(err)
+		}
+	}
 	f.apply()
 	if len(f.events) == 0 {
 		return ledger.Unchanged[*ingestv1.State](ReasonNothingNew), nil
@@ -107,6 +127,7 @@ type fold struct {
 	cmd    *ingestv1.Apply
 	now    time.Time
 	at     *timestamppb.Timestamp
+	policy *consent.Policy // nil: permissions stay as they are
 	events []proto.Message
 	reason string
 }
@@ -117,6 +138,8 @@ func (f *fold) apply() {
 	f.merge()
 	f.consent()
 	f.suppress()
+	f.consentAct()
+	f.permit()
 	f.act()
 }
 
@@ -159,34 +182,6 @@ func (f *fold) merge() {
 		}
 		f.add(ReasonMerged, &ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: m}})
 	}
-}
-
-// suppress forbids contact. Only a stronger reason replaces one that is there.
-func (f *fold) suppress() {
-	s := f.cmd.GetSuppression()
-	if weight(s) <= weight(f.st.Lead.GetSuppression()) {
-		return
-	}
-	f.st.Lead.Suppression = s
-	f.add(ReasonSuppressed, &ingestv1.Event{Fact: &ingestv1.Event_Suppressed{
-		Suppressed: &ingestv1.Suppressed{Reason: s},
-	}})
-}
-
-// weight orders suppressions by how hard they are to lift.
-func weight(s leadv1.Suppression) int {
-	switch s {
-	case leadv1.Suppression_SUPPRESSION_COMPLAINT:
-		return 4
-	case leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED:
-		return 3
-	case leadv1.Suppression_SUPPRESSION_MANUAL:
-		return 2
-	case leadv1.Suppression_SUPPRESSION_HARD_BOUNCE:
-		return 1
-	case leadv1.Suppression_SUPPRESSION_UNSPECIFIED:
-	}
-	return 0
 }
 
 // act records what the person did.
