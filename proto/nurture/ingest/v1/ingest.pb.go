@@ -5367,25 +5367,25 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x18\n" +
 	"\achannel\x18\x04 \x01(\tR\achannel\x12\x18\n" +
 	"\aallowed\x18\x05 \x01(\bR\aallowed\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xda\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xe2\x01\n" +
 	"\x18UpdatePreferencesRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12G\n" +
 	"\aanswers\x18\x02 \x03(\v2#.nurture.ingest.v1.PreferenceAnswerB\b\xbaH\x05\x92\x01\x02\x10dR\aanswers\x12'\n" +
-	"\x0funsubscribe_all\x18\x03 \x01(\bR\x0eunsubscribeAll\x12*\n" +
-	"\x03how\x18\x04 \x01(\v2\x18.nurture.lead.v1.ConsentR\x03how\"\x9b\x01\n" +
+	"\x0funsubscribe_all\x18\x03 \x01(\bR\x0eunsubscribeAll\x122\n" +
+	"\x03how\x18\x04 \x01(\v2\x18.nurture.lead.v1.ConsentB\x06\xbaH\x03\xd8\x01\x03R\x03how\"\x9b\x01\n" +
 	"\x10PreferenceAnswer\x12#\n" +
 	"\apurpose\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\apurpose\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x1c\n" +
 	"\x04text\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04text\x12*\n" +
 	"\ftext_version\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vtextVersion\"5\n" +
 	"\x19UpdatePreferencesResponse\x12\x18\n" +
-	"\apending\x18\x01 \x01(\bR\apending\"\x92\x01\n" +
+	"\apending\x18\x01 \x01(\bR\apending\"\x9a\x01\n" +
 	"\x15ConfirmConsentRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12+\n" +
 	"\vrequest_ids\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\n" +
-	"requestIds\x12*\n" +
-	"\x03how\x18\x03 \x01(\v2\x18.nurture.lead.v1.ConsentR\x03how\"L\n" +
+	"requestIds\x122\n" +
+	"\x03how\x18\x03 \x01(\v2\x18.nurture.lead.v1.ConsentB\x06\xbaH\x03\xd8\x01\x03R\x03how\"L\n" +
 	"\x16ConfirmConsentResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x1a\n" +
 	"\bpurposes\x18\x02 \x03(\tR\bpurposes\":\n" +
