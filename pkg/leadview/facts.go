@@ -55,12 +55,27 @@ func Facts(lead *leadv1.Lead) *leadv1.Facts {
 		UtmSource:     impersonal(p, from.GetUtmSource()),
 		UtmMedium:     impersonal(p, from.GetUtmMedium()),
 		UtmCampaign:   impersonal(p, from.GetUtmCampaign()),
-		Consents:      granted(lead.GetConsents()),
+		Consents:      allowed(lead),
 		Suppressed:    lead.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED,
 		CreatedAt:     lead.GetCreatedAt(),
 		LastSeenAt:    lead.GetLastSeenAt(),
 		Language:      p.GetLanguage(),
 	}
+}
+
+// allowed lists the purposes that may be used, sorted: by the consent policy, or
+// by the answers alone where ingest knows no policy.
+func allowed(lead *leadv1.Lead) []string {
+	if len(lead.GetPermissions()) == 0 {
+		return granted(lead.GetConsents())
+	}
+	var purposes []string
+	for _, p := range lead.GetPermissions() {
+		if p.GetAllowed() {
+			purposes = append(purposes, p.GetPurpose())
+		}
+	}
+	return purposes
 }
 
 // granted lists the purposes that were agreed to, sorted.

@@ -48,6 +48,9 @@ func (s *Service) accept(ctx context.Context, subs []person.Submission) []person
 	if err != nil {
 		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
 	}
+	if err := s.heed(ctx, subs, answers); err != nil {
+		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
+	}
 	s.recordAll(ctx, subs, answers, outcomes)
 	return s.count(ctx, subs, outcomes)
 }

@@ -38,6 +38,7 @@ const recentIDs = 128
 // Config are the settings of ingest.
 type Config struct {
 	Sources         string `yaml:"sources" help:"file that says who may send and how their forms are read"`
+	Consent         string `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
 	IdentityKey     string `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
 	IdentityKeyFile string `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
 	Lanes           int    `yaml:"lanes" help:"how many goroutines share the leads, 1 to 64"`
@@ -73,14 +74,17 @@ type Deps struct {
 
 // Service is ingest.
 type Service struct {
-	cfg      Config
-	deps     Deps
-	sources  *source.Live
-	hasher   *identity.Hasher
-	ledger   *ledger.Ledger[*ingestv1.State]
-	book     *store.Book
-	inFlight *semaphore.Weighted
-	metrics  *metrics
+	cfg     Config
+	deps    Deps
+	sources *source.Live
+	hasher  *identity.Hasher
+	ledger  *ledger.Ledger[*ingestv1.State]
+	book    *store.Book
+
+	policies   *store.Policies
+	suppressed *store.Suppressed
+	inFlight   *semaphore.Weighted
+	metrics    *metrics
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -95,6 +99,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := readPolicy(cfg.Consent)
+	if err != nil {
+		return nil, err
+	}
 	secret, err := identitySecret(cfg, deps.Log)
 	if err != nil {
 		return nil, err
@@ -102,9 +110,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
+		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
 	}
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
-		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Fold,
+		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
 		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads,
 	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
 	if err != nil {
@@ -118,6 +127,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // is finished, then the ledger stops.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.checkSecret(ctx); err != nil {
+		return err
+	}
+	if err := s.policies.Open(ctx); err != nil {
 		return err
 	}
 	edgeCtx, stopEdge := context.WithCancel(ctx)
@@ -144,7 +156,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // serve takes events over HTTP and gRPC.
 func (s *Service) serve(ctx context.Context) error {
-	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources})
+	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
 		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 )
 
@@ -102,4 +103,12 @@ func Weight(s leadv1.Suppression) int {
 // the person asked for, and only when they asked again since.
 func Lifts(s leadv1.Suppression, since, requested time.Time) bool {
 	return s == leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED && requested.After(since)
+}
+
+// Replaces reports whether an entry of the suppression list takes the place of
+// another one: for a stronger reason, for the same one later, or when mails were
+// allowed again meanwhile.
+func Replaces(e, have *ingestv1.SuppressionEntry) bool {
+	return have.GetLifted() || Weight(e.GetReason()) > Weight(have.GetReason()) ||
+		e.GetReason() == have.GetReason() && e.GetAt().AsTime().After(have.GetAt().AsTime())
 }

@@ -167,7 +167,7 @@ func (ans *Answer) elsewhere(k Key, e Entry, v *View) {
 		ans.Merged = append(ans.Merged, Merge{From: e.Lead, By: k.Kind})
 	case External:
 		ans.Repoint = append(ans.Repoint, repoint)
-	case Email, None:
+	case Email, Suppressed, None:
 	}
 }
 

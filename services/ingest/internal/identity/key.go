@@ -20,6 +20,8 @@ const (
 	Anonymous
 	// External is a submission, not a person: (source, external id).
 	External
+	// Suppressed is an entry of the suppression list, whoever has the address.
+	Suppressed
 )
 
 // String gives the token of the kind in subjects.
@@ -33,6 +35,8 @@ func (k Kind) String() string {
 		return "anonymous"
 	case External:
 		return "external"
+	case Suppressed:
+		return "suppressed"
 	case None:
 	}
 	return "none"

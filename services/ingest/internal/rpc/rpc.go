@@ -15,6 +15,7 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/consent"
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
@@ -29,9 +30,12 @@ const defaultActivities = 50
 
 // Deps are what the server works with.
 type Deps struct {
-	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
-	Ledger  *ledger.Ledger[*ingestv1.State]
-	Sources *source.Live
+	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
+	Ledger *ledger.Ledger[*ingestv1.State]
+	// Policy and Suppressed say what is allowed now.
+	Policy     *consent.Policy
+	Suppressed SuppressionList
+	Sources    *source.Live
 }
 
 // Server answers ingest's calls.
@@ -102,7 +106,11 @@ func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*in
 	if err != nil {
 		return nil, fmt.Errorf("get lead: %w", err)
 	}
-	return &ingestv1.GetLeadResponse{Lead: e.State.GetLead()}, nil
+	leads, err := s.asOfNow(ctx, []*leadv1.Lead{e.State.GetLead()}, false)
+	if err != nil {
+		return nil, err
+	}
+	return &ingestv1.GetLeadResponse{Lead: leads[0]}, nil
 }
 
 // BatchGetLeads answers the leads that exist, in the order asked.
@@ -117,6 +125,9 @@ func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsR
 		if e, ok := found[id]; ok {
 			resp.Leads = append(resp.Leads, e.State.GetLead())
 		}
+	}
+	if resp.Leads, err = s.asOfNow(ctx, resp.GetLeads(), req.GetFresh()); err != nil {
+		return nil, err
 	}
 	return resp, nil
 }
