@@ -23,7 +23,9 @@ func lawfulRoom(t *testing.T) *room {
 	return newRoomWith(t, lawful)
 }
 
-func lawful(c *ingest.Config) { c.Consent = filepath.Join("..", "..", "deploy", "example", "consent.yaml") }
+func lawful(c *ingest.Config) {
+	c.Consent = filepath.Join("..", "..", "deploy", "example", "consent.yaml")
+}
 
 // ticked captures a lead who ticked the box of a form.
 func (r *room) ticked(email, country string) string {

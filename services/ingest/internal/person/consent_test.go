@@ -99,7 +99,9 @@ func (l *life) leave(s leadv1.Suppression, at time.Time) {
 	})
 }
 
-func (l *life) reason(purpose string) string { return l.policy.Decide(purpose, l.st.GetLead()).GetReason() }
+func (l *life) reason(purpose string) string {
+	return l.policy.Decide(purpose, l.st.GetLead()).GetReason()
+}
 
 func (l *life) want(purpose string, reason consent.Reason) {
 	l.t.Helper()
