@@ -132,7 +132,7 @@ func (x ImportBasis_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportBasis_Kind.Descriptor instead.
 func (ImportBasis_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24, 0}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{46, 0}
 }
 
 type ImportLeadsResponse_Result int32
@@ -195,16 +195,20 @@ func (x ImportLeadsResponse_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportLeadsResponse_Result.Descriptor instead.
 func (ImportLeadsResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26, 0}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{48, 0}
 }
 
 // Who says who somebody is. At least one field is set; the first that is known decides.
 type Who struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
-	Email         string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
-	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	AnonymousId   string                 `protobuf:"bytes,4,opt,name=anonymous_id,json=anonymousId,proto3" json:"anonymous_id,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LeadId      string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	Email       string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	UserId      string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	AnonymousId string                 `protobuf:"bytes,4,opt,name=anonymous_id,json=anonymousId,proto3" json:"anonymous_id,omitempty"`
+	// With country code, e.g. "+49 30 901820".
+	Phone string `protobuf:"bytes,5,opt,name=phone,proto3" json:"phone,omitempty"`
+	// The id of the person in another system, "system:id" like "hubspot:123".
+	ExternalId    string `protobuf:"bytes,6,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +271,20 @@ func (x *Who) GetAnonymousId() string {
 	return ""
 }
 
+func (x *Who) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *Who) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
 type CaptureLeadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the source that tells us, e.g. "website".
@@ -280,8 +298,13 @@ type CaptureLeadRequest struct {
 	Consents    []*v1.Consent   `protobuf:"bytes,7,rep,name=consents,proto3" json:"consents,omitempty"`
 	// What the person did to be captured, e.g. type "form_submitted" or
 	// "demo_requested"; recorded together with the capture. Optional.
-	Activity      *v1.Activity           `protobuf:"bytes,8,opt,name=activity,proto3" json:"activity,omitempty"`
-	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Activity   *v1.Activity           `protobuf:"bytes,8,opt,name=activity,proto3" json:"activity,omitempty"`
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Ids of the person in other systems, "system:id" like "salesforce:00Q1".
+	ExternalIds []string `protobuf:"bytes,10,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
+	// The account the person belongs to, as the source calls it; its name and
+	// domain are those of the profile's company.
+	GroupId       string `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,6 +400,20 @@ func (x *CaptureLeadRequest) GetOccurredAt() *timestamppb.Timestamp {
 		return x.OccurredAt
 	}
 	return nil
+}
+
+func (x *CaptureLeadRequest) GetExternalIds() []string {
+	if x != nil {
+		return x.ExternalIds
+	}
+	return nil
+}
+
+func (x *CaptureLeadRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
 }
 
 type CaptureLeadResponse struct {
@@ -840,7 +877,9 @@ type ListActivitiesRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// At most this many, the newest ones; 0 for 50.
-	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only what happened at or after this moment; absent for all.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -887,6 +926,13 @@ func (x *ListActivitiesRequest) GetLimit() int32 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *ListActivitiesRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
 }
 
 type ListActivitiesResponse struct {
@@ -940,8 +986,24 @@ type State struct {
 	// Every e-mail address this lead ever had, oldest first: each one is claimed
 	// for it.
 	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
-	// Leads that turned out to be this person, oldest first.
+	// Leads that turned out to be this person, sorted.
 	MergedFrom []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
+	// Who told what, when others were merged in: the lead's own part, which has
+	// its id, then one part per other lead, sorted by id. lead and emails follow
+	// from the parts. Empty while nobody is merged in: lead and emails are then the
+	// only part, and times says when they were told.
+	Parts []*Part `protobuf:"bytes,4,rep,name=parts,proto3" json:"parts,omitempty"`
+	Times *Times  `protobuf:"bytes,5,opt,name=times,proto3" json:"times,omitempty"`
+	// Set when this lead turned out to be another one: it is frozen, and its id
+	// answers to that one.
+	MergedInto *Merge `protobuf:"bytes,6,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	// Merges and unmerges under way: this lead has promised to take in a lead, or
+	// to give one back. Empty but for a moment, or after a crash.
+	Joining []*Merge   `protobuf:"bytes,7,rep,name=joining,proto3" json:"joining,omitempty"`
+	Leaving []*Leaving `protobuf:"bytes,8,rep,name=leaving,proto3" json:"leaving,omitempty"`
+	// Leads that were separated from this one by hand: never merged by themselves
+	// again. The latest 100.
+	Apart []string `protobuf:"bytes,9,rep,name=apart,proto3" json:"apart,omitempty"`
 	// Set when the person was forgotten: nothing else but the lead's id is kept.
 	ErasedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
 	// What became of the latest mails, oldest first, for counting soft bounces.
@@ -1003,6 +1065,48 @@ func (x *State) GetMergedFrom() []string {
 	return nil
 }
 
+func (x *State) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *State) GetTimes() *Times {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *State) GetMergedInto() *Merge {
+	if x != nil {
+		return x.MergedInto
+	}
+	return nil
+}
+
+func (x *State) GetJoining() []*Merge {
+	if x != nil {
+		return x.Joining
+	}
+	return nil
+}
+
+func (x *State) GetLeaving() []*Leaving {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+func (x *State) GetApart() []string {
+	if x != nil {
+		return x.Apart
+	}
+	return nil
+}
+
 func (x *State) GetErasedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ErasedAt
@@ -1037,6 +1141,9 @@ type Event struct {
 	//	*Event_Consent
 	//	*Event_Suppressed
 	//	*Event_Merged
+	//	*Event_MergedInto
+	//	*Event_Restored
+	//	*Event_Unmerged
 	//	*Event_Erased
 	//	*Event_ConfirmationAsked
 	//	*Event_SuppressionLifted
@@ -1150,6 +1257,33 @@ func (x *Event) GetMerged() *Merged {
 	return nil
 }
 
+func (x *Event) GetMergedInto() *MergedInto {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_MergedInto); ok {
+			return x.MergedInto
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRestored() *Restored {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Restored); ok {
+			return x.Restored
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnmerged() *Unmerged {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Unmerged); ok {
+			return x.Unmerged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetErased() *Erased {
 	if x != nil {
 		if x, ok := x.Fact.(*Event_Erased); ok {
@@ -1205,6 +1339,18 @@ type Event_Merged struct {
 	Merged *Merged `protobuf:"bytes,8,opt,name=merged,proto3,oneof"`
 }
 
+type Event_MergedInto struct {
+	MergedInto *MergedInto `protobuf:"bytes,9,opt,name=merged_into,json=mergedInto,proto3,oneof"`
+}
+
+type Event_Restored struct {
+	Restored *Restored `protobuf:"bytes,10,opt,name=restored,proto3,oneof"`
+}
+
+type Event_Unmerged struct {
+	Unmerged *Unmerged `protobuf:"bytes,11,opt,name=unmerged,proto3,oneof"`
+}
+
 type Event_Erased struct {
 	Erased *Erased `protobuf:"bytes,13,opt,name=erased,proto3,oneof"`
 }
@@ -1228,6 +1374,12 @@ func (*Event_Consent) isEvent_Fact() {}
 func (*Event_Suppressed) isEvent_Fact() {}
 
 func (*Event_Merged) isEvent_Fact() {}
+
+func (*Event_MergedInto) isEvent_Fact() {}
+
+func (*Event_Restored) isEvent_Fact() {}
+
+func (*Event_Unmerged) isEvent_Fact() {}
 
 func (*Event_Erased) isEvent_Fact() {}
 
@@ -1384,8 +1536,10 @@ func (x *Suppressed) GetAddress() bool {
 type Merged struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	FromLeadId string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
-	// The identity that both had in common: "anonymous_id" or "user_id".
-	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// The identity that both had in common, like "anonymous_id", or who said so.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// How sure that is, 0 to 1.
+	Confidence    float64 `protobuf:"fixed64,3,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1434,6 +1588,580 @@ func (x *Merged) GetBy() string {
 	return ""
 }
 
+func (x *Merged) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
+// MergedInto: this lead turned out to be another one. Nothing is recorded about
+// it any more; whoever kept something about it gives it up or hands it over.
+type MergedInto struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	IntoLeadId    string                 `protobuf:"bytes,1,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergedInto) Reset() {
+	*x = MergedInto{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergedInto) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergedInto) ProtoMessage() {}
+
+func (x *MergedInto) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergedInto.ProtoReflect.Descriptor instead.
+func (*MergedInto) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MergedInto) GetIntoLeadId() string {
+	if x != nil {
+		return x.IntoLeadId
+	}
+	return ""
+}
+
+// Unmerged: a lead that had been merged into this one is one of its own again.
+type Unmerged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unmerged) Reset() {
+	*x = Unmerged{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unmerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unmerged) ProtoMessage() {}
+
+func (x *Unmerged) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unmerged.ProtoReflect.Descriptor instead.
+func (*Unmerged) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Unmerged) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+// Restored: this lead had been merged into another one and is one of its own
+// again. The state has all it ever told, also while it was merged.
+type Restored struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromLeadId    string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Restored) Reset() {
+	*x = Restored{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Restored) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Restored) ProtoMessage() {}
+
+func (x *Restored) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Restored.ProtoReflect.Descriptor instead.
+func (*Restored) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Restored) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+// Merge is one merge of two leads.
+type Merge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same on both sides.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The lead that stopped to exist, and the one that took it in.
+	FromLeadId    string                 `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	IntoLeadId    string                 `protobuf:"bytes,3,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Confidence    float64                `protobuf:"fixed64,5,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Merge) Reset() {
+	*x = Merge{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Merge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Merge) ProtoMessage() {}
+
+func (x *Merge) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Merge.ProtoReflect.Descriptor instead.
+func (*Merge) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Merge) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Merge) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *Merge) GetIntoLeadId() string {
+	if x != nil {
+		return x.IntoLeadId
+	}
+	return ""
+}
+
+func (x *Merge) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Merge) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
+func (x *Merge) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// Part is what one lead told, within the lead it was merged into.
+type Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its own picture: profile, ids, consents, counts; lead_id says whose.
+	Lead   *v1.Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	Times  *Times   `protobuf:"bytes,2,opt,name=times,proto3" json:"times,omitempty"`
+	Emails []string `protobuf:"bytes,3,rep,name=emails,proto3" json:"emails,omitempty"`
+	// How it came here; absent for the lead's own part.
+	Merge *Merge `protobuf:"bytes,4,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Hashes of the ids of the latest events it had when it came.
+	RecentIds     []uint64 `protobuf:"fixed64,5,rep,packed,name=recent_ids,json=recentIds,proto3" json:"recent_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Part) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *Part) GetTimes() *Times {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *Part) GetEmails() []string {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
+func (x *Part) GetMerge() *Merge {
+	if x != nil {
+		return x.Merge
+	}
+	return nil
+}
+
+func (x *Part) GetRecentIds() []uint64 {
+	if x != nil {
+		return x.RecentIds
+	}
+	return nil
+}
+
+// Leaving is what a lead has to give back.
+type Leaving struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the merge that is undone.
+	Id     string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	LeadId string `protobuf:"bytes,2,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// The lead's own part and those of leads merged into it before.
+	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leaving) Reset() {
+	*x = Leaving{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leaving) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leaving) ProtoMessage() {}
+
+func (x *Leaving) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
+func (*Leaving) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Leaving) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Leaving) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Leaving) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Times says when each value of a lead was told, in Unix nanoseconds; 0 when
+// that is not known. A value told later wins, of two at one time the greater.
+type Times struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Email         int64                  `protobuf:"varint,1,opt,name=email,proto3" json:"email,omitempty"`
+	Phone         int64                  `protobuf:"varint,2,opt,name=phone,proto3" json:"phone,omitempty"`
+	FirstName     int64                  `protobuf:"varint,3,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	LastName      int64                  `protobuf:"varint,4,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	Company       int64                  `protobuf:"varint,5,opt,name=company,proto3" json:"company,omitempty"`
+	CompanyDomain int64                  `protobuf:"varint,6,opt,name=company_domain,json=companyDomain,proto3" json:"company_domain,omitempty"`
+	JobTitle      int64                  `protobuf:"varint,7,opt,name=job_title,json=jobTitle,proto3" json:"job_title,omitempty"`
+	Country       int64                  `protobuf:"varint,8,opt,name=country,proto3" json:"country,omitempty"`
+	TimeZone      int64                  `protobuf:"varint,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	Website       int64                  `protobuf:"varint,10,opt,name=website,proto3" json:"website,omitempty"`
+	Industry      int64                  `protobuf:"varint,11,opt,name=industry,proto3" json:"industry,omitempty"`
+	Employees     int64                  `protobuf:"varint,12,opt,name=employees,proto3" json:"employees,omitempty"`
+	Attributes    map[string]int64       `protobuf:"bytes,13,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Language      int64                  `protobuf:"varint,14,opt,name=language,proto3" json:"language,omitempty"`
+	AccountId     int64                  `protobuf:"varint,15,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// One each for the lead's user_ids, anonymous_ids, external_ids, phones, and
+	// the state's emails.
+	UserIds       []int64 `protobuf:"varint,16,rep,packed,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	AnonymousIds  []int64 `protobuf:"varint,17,rep,packed,name=anonymous_ids,json=anonymousIds,proto3" json:"anonymous_ids,omitempty"`
+	ExternalIds   []int64 `protobuf:"varint,18,rep,packed,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
+	Phones        []int64 `protobuf:"varint,19,rep,packed,name=phones,proto3" json:"phones,omitempty"`
+	Emails        []int64 `protobuf:"varint,20,rep,packed,name=emails,proto3" json:"emails,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Times) Reset() {
+	*x = Times{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Times) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Times) ProtoMessage() {}
+
+func (x *Times) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Times.ProtoReflect.Descriptor instead.
+func (*Times) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Times) GetEmail() int64 {
+	if x != nil {
+		return x.Email
+	}
+	return 0
+}
+
+func (x *Times) GetPhone() int64 {
+	if x != nil {
+		return x.Phone
+	}
+	return 0
+}
+
+func (x *Times) GetFirstName() int64 {
+	if x != nil {
+		return x.FirstName
+	}
+	return 0
+}
+
+func (x *Times) GetLastName() int64 {
+	if x != nil {
+		return x.LastName
+	}
+	return 0
+}
+
+func (x *Times) GetCompany() int64 {
+	if x != nil {
+		return x.Company
+	}
+	return 0
+}
+
+func (x *Times) GetCompanyDomain() int64 {
+	if x != nil {
+		return x.CompanyDomain
+	}
+	return 0
+}
+
+func (x *Times) GetJobTitle() int64 {
+	if x != nil {
+		return x.JobTitle
+	}
+	return 0
+}
+
+func (x *Times) GetCountry() int64 {
+	if x != nil {
+		return x.Country
+	}
+	return 0
+}
+
+func (x *Times) GetTimeZone() int64 {
+	if x != nil {
+		return x.TimeZone
+	}
+	return 0
+}
+
+func (x *Times) GetWebsite() int64 {
+	if x != nil {
+		return x.Website
+	}
+	return 0
+}
+
+func (x *Times) GetIndustry() int64 {
+	if x != nil {
+		return x.Industry
+	}
+	return 0
+}
+
+func (x *Times) GetEmployees() int64 {
+	if x != nil {
+		return x.Employees
+	}
+	return 0
+}
+
+func (x *Times) GetAttributes() map[string]int64 {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Times) GetLanguage() int64 {
+	if x != nil {
+		return x.Language
+	}
+	return 0
+}
+
+func (x *Times) GetAccountId() int64 {
+	if x != nil {
+		return x.AccountId
+	}
+	return 0
+}
+
+func (x *Times) GetUserIds() []int64 {
+	if x != nil {
+		return x.UserIds
+	}
+	return nil
+}
+
+func (x *Times) GetAnonymousIds() []int64 {
+	if x != nil {
+		return x.AnonymousIds
+	}
+	return nil
+}
+
+func (x *Times) GetExternalIds() []int64 {
+	if x != nil {
+		return x.ExternalIds
+	}
+	return nil
+}
+
+func (x *Times) GetPhones() []int64 {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *Times) GetEmails() []int64 {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
 // Apply is the one command of ingest's ledger: what one event tells about one
 // lead, already normalised, so that folding it again needs no library.
 type Apply struct {
@@ -1442,21 +2170,28 @@ type Apply struct {
 	// Refuse the command when the lead has no record yet.
 	MustExist   bool           `protobuf:"varint,2,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
 	Suppression v1.Suppression `protobuf:"varint,3,opt,name=suppression,proto3,enum=nurture.lead.v1.Suppression" json:"suppression,omitempty"`
-	Merged      []*Merged      `protobuf:"bytes,4,rep,name=merged,proto3" json:"merged,omitempty"`
+	// As written by earlier versions: a mere note of a link.
+	Merged []*Merged `protobuf:"bytes,4,rep,name=merged,proto3" json:"merged,omitempty"`
 	// Content hash of the consent policy it is decided by; empty: permissions
 	// stay as they are.
 	Policy string `protobuf:"bytes,15,opt,name=policy,proto3" json:"policy,omitempty"`
 	// What is to be done about the lead's consents, besides the answers in capture.
 	ConsentAct *ConsentAct `protobuf:"bytes,16,opt,name=consent_act,json=consentAct,proto3" json:"consent_act,omitempty"`
 	// What the suppression list says about the address in capture.
-	Address       *SuppressionEntry `protobuf:"bytes,17,opt,name=address,proto3" json:"address,omitempty"`
+	Address *SuppressionEntry `protobuf:"bytes,17,opt,name=address,proto3" json:"address,omitempty"`
+	// The lead whose identity led here, when it is merged into this one.
+	Origin string `protobuf:"bytes,5,opt,name=origin,proto3" json:"origin,omitempty"`
+	// The account that the event names, looked up before it was folded.
+	AccountId string `protobuf:"bytes,6,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// One step of a merge or an unmerge; then nothing else is told.
+	Step          *Step `protobuf:"bytes,7,opt,name=step,proto3" json:"step,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Apply) Reset() {
 	*x = Apply{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +2203,7 @@ func (x *Apply) String() string {
 func (*Apply) ProtoMessage() {}
 
 func (x *Apply) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[19]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +2216,7 @@ func (x *Apply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Apply.ProtoReflect.Descriptor instead.
 func (*Apply) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{19}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Apply) GetCapture() *CaptureLeadRequest {
@@ -1533,17 +2268,405 @@ func (x *Apply) GetAddress() *SuppressionEntry {
 	return nil
 }
 
-// Claim is what an identity's subject holds: whose it is.
-type Claim struct {
+func (x *Apply) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Apply) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Apply) GetStep() *Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+// Step is one step of a merge: join, freeze, adopt; or of an unmerge: release,
+// restore, forget. The order makes a crash between any two harmless: whoever
+// meets a merge or unmerge under way completes it.
+type Step struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Step:
+	//
+	//	*Step_Join
+	//	*Step_Freeze
+	//	*Step_Adopt
+	//	*Step_Abort
+	//	*Step_Thaw
+	//	*Step_Release
+	//	*Step_Restore
+	//	*Step_Forget
+	Step          isStep_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Step) Reset() {
+	*x = Step{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Step) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Step) ProtoMessage() {}
+
+func (x *Step) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Step.ProtoReflect.Descriptor instead.
+func (*Step) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Step) GetStep() isStep_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *Step) GetJoin() *Merge {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Join); ok {
+			return x.Join
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetFreeze() *Merge {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Freeze); ok {
+			return x.Freeze
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetAdopt() *Adopt {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Adopt); ok {
+			return x.Adopt
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetAbort() string {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Abort); ok {
+			return x.Abort
+		}
+	}
+	return ""
+}
+
+func (x *Step) GetThaw() string {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Thaw); ok {
+			return x.Thaw
+		}
+	}
+	return ""
+}
+
+func (x *Step) GetRelease() *Release {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Release); ok {
+			return x.Release
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetRestore() *Restore {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Restore); ok {
+			return x.Restore
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetForget() string {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Forget); ok {
+			return x.Forget
+		}
+	}
+	return ""
+}
+
+type isStep_Step interface {
+	isStep_Step()
+}
+
+type Step_Join struct {
+	// The survivor promises to take a lead in.
+	Join *Merge `protobuf:"bytes,1,opt,name=join,proto3,oneof"`
+}
+
+type Step_Freeze struct {
+	// The other lead stops.
+	Freeze *Merge `protobuf:"bytes,2,opt,name=freeze,proto3,oneof"`
+}
+
+type Step_Adopt struct {
+	// The survivor takes in what the other one had.
+	Adopt *Adopt `protobuf:"bytes,3,opt,name=adopt,proto3,oneof"`
+}
+
+type Step_Abort struct {
+	// The survivor takes back its promise: the other lead cannot be had.
+	Abort string `protobuf:"bytes,4,opt,name=abort,proto3,oneof"`
+}
+
+type Step_Thaw struct {
+	// The other lead goes on: the merge of this id never came to be.
+	Thaw string `protobuf:"bytes,5,opt,name=thaw,proto3,oneof"`
+}
+
+type Step_Release struct {
+	// The survivor gives a lead back.
+	Release *Release `protobuf:"bytes,6,opt,name=release,proto3,oneof"`
+}
+
+type Step_Restore struct {
+	// The lead gets its own again.
+	Restore *Restore `protobuf:"bytes,7,opt,name=restore,proto3,oneof"`
+}
+
+type Step_Forget struct {
+	// The survivor forgets what it gave back; the value is the merge's id.
+	Forget string `protobuf:"bytes,8,opt,name=forget,proto3,oneof"`
+}
+
+func (*Step_Join) isStep_Step() {}
+
+func (*Step_Freeze) isStep_Step() {}
+
+func (*Step_Adopt) isStep_Step() {}
+
+func (*Step_Abort) isStep_Step() {}
+
+func (*Step_Thaw) isStep_Step() {}
+
+func (*Step_Release) isStep_Step() {}
+
+func (*Step_Restore) isStep_Step() {}
+
+func (*Step_Forget) isStep_Step() {}
+
+type Adopt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Merge         *Merge                 `protobuf:"bytes,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	Parts         []*Part                `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	Apart         []string               `protobuf:"bytes,3,rep,name=apart,proto3" json:"apart,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Adopt) Reset() {
+	*x = Adopt{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Adopt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Adopt) ProtoMessage() {}
+
+func (x *Adopt) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Adopt.ProtoReflect.Descriptor instead.
+func (*Adopt) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Adopt) GetMerge() *Merge {
+	if x != nil {
+		return x.Merge
+	}
+	return nil
+}
+
+func (x *Adopt) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *Adopt) GetApart() []string {
+	if x != nil {
+		return x.Apart
+	}
+	return nil
+}
+
+type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Release) Reset() {
+	*x = Release{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Release) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Release) ProtoMessage() {}
+
+func (x *Release) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Release.ProtoReflect.Descriptor instead.
+func (*Release) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Release) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Release) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type Restore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the merge that is undone, and the lead it went into.
+	Id            string  `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	FromLeadId    string  `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Restore) Reset() {
+	*x = Restore{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Restore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Restore) ProtoMessage() {}
+
+func (x *Restore) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Restore.ProtoReflect.Descriptor instead.
+func (*Restore) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Restore) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Restore) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *Restore) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Claim is what an identity's subject holds: whose it is.
+type Claim struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// The lead it was claimed for, when that one is merged into lead_id: it goes
+	// back there if the two are separated.
+	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// For a domain or a group: the account it names.
+	AccountId     string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +2678,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[20]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +2691,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{20}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Claim) GetLeadId() string {
@@ -1576,6 +2699,636 @@ func (x *Claim) GetLeadId() string {
 		return x.LeadId
 	}
 	return ""
+}
+
+func (x *Claim) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Claim) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+type MergeLeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The survivor, and the lead that it turned out to be. Ids of leads that are
+	// merged already stand for the leads they are merged into.
+	LeadId     string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	FromLeadId string `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// Who says so, for the record; empty for "hand".
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Let the service choose which of the two survives: the one with an e-mail
+	// address, then the one with a user id, then the older one.
+	Choose        bool `protobuf:"varint,4,opt,name=choose,proto3" json:"choose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsRequest) Reset() {
+	*x = MergeLeadsRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsRequest) ProtoMessage() {}
+
+func (x *MergeLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsRequest.ProtoReflect.Descriptor instead.
+func (*MergeLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *MergeLeadsRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetChoose() bool {
+	if x != nil {
+		return x.Choose
+	}
+	return false
+}
+
+type MergeLeadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The survivor.
+	Lead *v1.Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// They were one before; nothing changed.
+	Already       bool `protobuf:"varint,2,opt,name=already,proto3" json:"already,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsResponse) Reset() {
+	*x = MergeLeadsResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsResponse) ProtoMessage() {}
+
+func (x *MergeLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsResponse.ProtoReflect.Descriptor instead.
+func (*MergeLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MergeLeadsResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *MergeLeadsResponse) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
+}
+
+type UnmergeLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that had been merged into another one.
+	LeadId        string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmergeLeadRequest) Reset() {
+	*x = UnmergeLeadRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmergeLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmergeLeadRequest) ProtoMessage() {}
+
+func (x *UnmergeLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmergeLeadRequest.ProtoReflect.Descriptor instead.
+func (*UnmergeLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UnmergeLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *UnmergeLeadRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type UnmergeLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that is one of its own again.
+	Lead *v1.Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The lead it had been merged into.
+	FromLeadId string `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// It was not merged; nothing changed.
+	Already       bool `protobuf:"varint,3,opt,name=already,proto3" json:"already,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmergeLeadResponse) Reset() {
+	*x = UnmergeLeadResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmergeLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmergeLeadResponse) ProtoMessage() {}
+
+func (x *UnmergeLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmergeLeadResponse.ProtoReflect.Descriptor instead.
+func (*UnmergeLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *UnmergeLeadResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *UnmergeLeadResponse) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *UnmergeLeadResponse) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
+}
+
+type LookupLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one identity; lead_id asks where a merged lead's id leads.
+	Who           *Who `protobuf:"bytes,1,opt,name=who,proto3" json:"who,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupLeadRequest) Reset() {
+	*x = LookupLeadRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupLeadRequest) ProtoMessage() {}
+
+func (x *LookupLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupLeadRequest.ProtoReflect.Descriptor instead.
+func (*LookupLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *LookupLeadRequest) GetWho() *Who {
+	if x != nil {
+		return x.Who
+	}
+	return nil
+}
+
+type LookupLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The lead that the identity belongs to when that one is merged into lead.
+	OriginLeadId  string `protobuf:"bytes,2,opt,name=origin_lead_id,json=originLeadId,proto3" json:"origin_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupLeadResponse) Reset() {
+	*x = LookupLeadResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupLeadResponse) ProtoMessage() {}
+
+func (x *LookupLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupLeadResponse.ProtoReflect.Descriptor instead.
+func (*LookupLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *LookupLeadResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *LookupLeadResponse) GetOriginLeadId() string {
+	if x != nil {
+		return x.OriginLeadId
+	}
+	return ""
+}
+
+type ListMergesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMergesRequest) Reset() {
+	*x = ListMergesRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMergesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMergesRequest) ProtoMessage() {}
+
+func (x *ListMergesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMergesRequest.ProtoReflect.Descriptor instead.
+func (*ListMergesRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListMergesRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type ListMergesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Leads that are merged into this one, directly or through another.
+	Merges []*Merge `protobuf:"bytes,1,rep,name=merges,proto3" json:"merges,omitempty"`
+	// Where this lead itself went; absent when it stands for itself.
+	MergedInto    *Merge `protobuf:"bytes,2,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMergesResponse) Reset() {
+	*x = ListMergesResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMergesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMergesResponse) ProtoMessage() {}
+
+func (x *ListMergesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMergesResponse.ProtoReflect.Descriptor instead.
+func (*ListMergesResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListMergesResponse) GetMerges() []*Merge {
+	if x != nil {
+		return x.Merges
+	}
+	return nil
+}
+
+func (x *ListMergesResponse) GetMergedInto() *Merge {
+	if x != nil {
+		return x.MergedInto
+	}
+	return nil
+}
+
+type GetAccountRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	AccountId string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// At most this many leads; 0 for 100.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only leads after this one, the last of the page before.
+	AfterLeadId   string `protobuf:"bytes,3,opt,name=after_lead_id,json=afterLeadId,proto3" json:"after_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountRequest) Reset() {
+	*x = GetAccountRequest{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountRequest) ProtoMessage() {}
+
+func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
+func (*GetAccountRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *GetAccountRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *GetAccountRequest) GetAfterLeadId() string {
+	if x != nil {
+		return x.AfterLeadId
+	}
+	return ""
+}
+
+type GetAccountResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Leads that belong to it now, sorted by id.
+	LeadIds       []string `protobuf:"bytes,2,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
+	More          bool     `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountResponse) Reset() {
+	*x = GetAccountResponse{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountResponse) ProtoMessage() {}
+
+func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
+func (*GetAccountResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GetAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *GetAccountResponse) GetLeadIds() []string {
+	if x != nil {
+		return x.LeadIds
+	}
+	return nil
+}
+
+func (x *GetAccountResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Account is a company, as far as it is known by itself.
+type Account struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque.
+	AccountId     string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Account) Reset() {
+	*x = Account{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Account) ProtoMessage() {}
+
+func (x *Account) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Account.ProtoReflect.Descriptor instead.
+func (*Account) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Account) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Account) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
 }
 
 // Inbound is a raw event on `inbound.<source>` when its content type is
@@ -1594,7 +3347,7 @@ type Inbound struct {
 
 func (x *Inbound) Reset() {
 	*x = Inbound{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +3359,7 @@ func (x *Inbound) String() string {
 func (*Inbound) ProtoMessage() {}
 
 func (x *Inbound) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[21]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +3372,7 @@ func (x *Inbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbound.ProtoReflect.Descriptor instead.
 func (*Inbound) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{21}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Inbound) GetCommand() isInbound_Command {
@@ -1691,7 +3444,7 @@ type ImportLeadsRequest struct {
 
 func (x *ImportLeadsRequest) Reset() {
 	*x = ImportLeadsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +3456,7 @@ func (x *ImportLeadsRequest) String() string {
 func (*ImportLeadsRequest) ProtoMessage() {}
 
 func (x *ImportLeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[22]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +3469,7 @@ func (x *ImportLeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportLeadsRequest.ProtoReflect.Descriptor instead.
 func (*ImportLeadsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{22}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ImportLeadsRequest) GetPart() isImportLeadsRequest_Part {
@@ -1787,7 +3540,7 @@ type ImportPlan struct {
 
 func (x *ImportPlan) Reset() {
 	*x = ImportPlan{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +3552,7 @@ func (x *ImportPlan) String() string {
 func (*ImportPlan) ProtoMessage() {}
 
 func (x *ImportPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +3565,7 @@ func (x *ImportPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportPlan.ProtoReflect.Descriptor instead.
 func (*ImportPlan) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{23}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ImportPlan) GetListId() string {
@@ -1890,7 +3643,7 @@ type ImportBasis struct {
 
 func (x *ImportBasis) Reset() {
 	*x = ImportBasis{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +3655,7 @@ func (x *ImportBasis) String() string {
 func (*ImportBasis) ProtoMessage() {}
 
 func (x *ImportBasis) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +3668,7 @@ func (x *ImportBasis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportBasis.ProtoReflect.Descriptor instead.
 func (*ImportBasis) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ImportBasis) GetKind() ImportBasis_Kind {
@@ -1972,7 +3725,7 @@ type ImportRow struct {
 
 func (x *ImportRow) Reset() {
 	*x = ImportRow{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +3737,7 @@ func (x *ImportRow) String() string {
 func (*ImportRow) ProtoMessage() {}
 
 func (x *ImportRow) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +3750,7 @@ func (x *ImportRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
 func (*ImportRow) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{25}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ImportRow) GetNumber() uint64 {
@@ -2029,7 +3782,7 @@ type ImportLeadsResponse struct {
 
 func (x *ImportLeadsResponse) Reset() {
 	*x = ImportLeadsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +3794,7 @@ func (x *ImportLeadsResponse) String() string {
 func (*ImportLeadsResponse) ProtoMessage() {}
 
 func (x *ImportLeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +3807,7 @@ func (x *ImportLeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportLeadsResponse.ProtoReflect.Descriptor instead.
 func (*ImportLeadsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ImportLeadsResponse) GetNumber() uint64 {
@@ -2096,7 +3849,7 @@ type ImportProblem struct {
 
 func (x *ImportProblem) Reset() {
 	*x = ImportProblem{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +3861,7 @@ func (x *ImportProblem) String() string {
 func (*ImportProblem) ProtoMessage() {}
 
 func (x *ImportProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2121,7 +3874,7 @@ func (x *ImportProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProblem.ProtoReflect.Descriptor instead.
 func (*ImportProblem) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{27}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ImportProblem) GetField() string {
@@ -2146,7 +3899,7 @@ type ExportLeadsRequest struct {
 
 func (x *ExportLeadsRequest) Reset() {
 	*x = ExportLeadsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +3911,7 @@ func (x *ExportLeadsRequest) String() string {
 func (*ExportLeadsRequest) ProtoMessage() {}
 
 func (x *ExportLeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +3924,7 @@ func (x *ExportLeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLeadsRequest.ProtoReflect.Descriptor instead.
 func (*ExportLeadsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{28}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{50}
 }
 
 type ExportLeadsResponse struct {
@@ -2183,7 +3936,7 @@ type ExportLeadsResponse struct {
 
 func (x *ExportLeadsResponse) Reset() {
 	*x = ExportLeadsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +3948,7 @@ func (x *ExportLeadsResponse) String() string {
 func (*ExportLeadsResponse) ProtoMessage() {}
 
 func (x *ExportLeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[29]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +3961,7 @@ func (x *ExportLeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLeadsResponse.ProtoReflect.Descriptor instead.
 func (*ExportLeadsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{29}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ExportLeadsResponse) GetLead() *v1.Lead {
@@ -2228,7 +3981,7 @@ type ExportEventsRequest struct {
 
 func (x *ExportEventsRequest) Reset() {
 	*x = ExportEventsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +3993,7 @@ func (x *ExportEventsRequest) String() string {
 func (*ExportEventsRequest) ProtoMessage() {}
 
 func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[30]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +4006,7 @@ func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEventsRequest.ProtoReflect.Descriptor instead.
 func (*ExportEventsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{30}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExportEventsRequest) GetSince() *timestamppb.Timestamp {
@@ -2277,7 +4030,7 @@ type ExportEventsResponse struct {
 
 func (x *ExportEventsResponse) Reset() {
 	*x = ExportEventsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +4042,7 @@ func (x *ExportEventsResponse) String() string {
 func (*ExportEventsResponse) ProtoMessage() {}
 
 func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[31]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +4055,7 @@ func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEventsResponse.ProtoReflect.Descriptor instead.
 func (*ExportEventsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{31}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExportEventsResponse) GetLeadId() string {
@@ -2344,7 +4097,7 @@ type Erased struct {
 
 func (x *Erased) Reset() {
 	*x = Erased{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +4109,7 @@ func (x *Erased) String() string {
 func (*Erased) ProtoMessage() {}
 
 func (x *Erased) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[32]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +4122,7 @@ func (x *Erased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erased.ProtoReflect.Descriptor instead.
 func (*Erased) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{32}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Erased) GetReason() string {
@@ -2389,7 +4142,7 @@ type Erase struct {
 
 func (x *Erase) Reset() {
 	*x = Erase{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +4154,7 @@ func (x *Erase) String() string {
 func (*Erase) ProtoMessage() {}
 
 func (x *Erase) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[33]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +4167,7 @@ func (x *Erase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erase.ProtoReflect.Descriptor instead.
 func (*Erase) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{33}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Erase) GetReason() string {
@@ -2438,7 +4191,7 @@ type DataKey struct {
 
 func (x *DataKey) Reset() {
 	*x = DataKey{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +4203,7 @@ func (x *DataKey) String() string {
 func (*DataKey) ProtoMessage() {}
 
 func (x *DataKey) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[34]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +4216,7 @@ func (x *DataKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataKey.ProtoReflect.Descriptor instead.
 func (*DataKey) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{34}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DataKey) GetWrappedBy() string {
@@ -2493,7 +4246,7 @@ type EraseLeadRequest struct {
 
 func (x *EraseLeadRequest) Reset() {
 	*x = EraseLeadRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +4258,7 @@ func (x *EraseLeadRequest) String() string {
 func (*EraseLeadRequest) ProtoMessage() {}
 
 func (x *EraseLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[35]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +4271,7 @@ func (x *EraseLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseLeadRequest.ProtoReflect.Descriptor instead.
 func (*EraseLeadRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{35}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EraseLeadRequest) GetLeadId() string {
@@ -2551,7 +4304,7 @@ type EraseLeadResponse struct {
 
 func (x *EraseLeadResponse) Reset() {
 	*x = EraseLeadResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +4316,7 @@ func (x *EraseLeadResponse) String() string {
 func (*EraseLeadResponse) ProtoMessage() {}
 
 func (x *EraseLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[36]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +4329,7 @@ func (x *EraseLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseLeadResponse.ProtoReflect.Descriptor instead.
 func (*EraseLeadResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{36}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EraseLeadResponse) GetErasure() *Erasure {
@@ -2596,7 +4349,7 @@ type GetErasureRequest struct {
 
 func (x *GetErasureRequest) Reset() {
 	*x = GetErasureRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +4361,7 @@ func (x *GetErasureRequest) String() string {
 func (*GetErasureRequest) ProtoMessage() {}
 
 func (x *GetErasureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[37]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +4374,7 @@ func (x *GetErasureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetErasureRequest.ProtoReflect.Descriptor instead.
 func (*GetErasureRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{37}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetErasureRequest) GetLeadId() string {
@@ -2640,7 +4393,7 @@ type GetErasureResponse struct {
 
 func (x *GetErasureResponse) Reset() {
 	*x = GetErasureResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2652,7 +4405,7 @@ func (x *GetErasureResponse) String() string {
 func (*GetErasureResponse) ProtoMessage() {}
 
 func (x *GetErasureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[38]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2665,7 +4418,7 @@ func (x *GetErasureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetErasureResponse.ProtoReflect.Descriptor instead.
 func (*GetErasureResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{38}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetErasureResponse) GetErasure() *Erasure {
@@ -2685,7 +4438,7 @@ type ListErasuresRequest struct {
 
 func (x *ListErasuresRequest) Reset() {
 	*x = ListErasuresRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +4450,7 @@ func (x *ListErasuresRequest) String() string {
 func (*ListErasuresRequest) ProtoMessage() {}
 
 func (x *ListErasuresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[39]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +4463,7 @@ func (x *ListErasuresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListErasuresRequest.ProtoReflect.Descriptor instead.
 func (*ListErasuresRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{39}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListErasuresRequest) GetLimit() int32 {
@@ -2729,7 +4482,7 @@ type ListErasuresResponse struct {
 
 func (x *ListErasuresResponse) Reset() {
 	*x = ListErasuresResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +4494,7 @@ func (x *ListErasuresResponse) String() string {
 func (*ListErasuresResponse) ProtoMessage() {}
 
 func (x *ListErasuresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[40]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +4507,7 @@ func (x *ListErasuresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListErasuresResponse.ProtoReflect.Descriptor instead.
 func (*ListErasuresResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{40}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListErasuresResponse) GetErasures() []*Erasure {
@@ -2783,7 +4536,7 @@ type Erasure struct {
 
 func (x *Erasure) Reset() {
 	*x = Erasure{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +4548,7 @@ func (x *Erasure) String() string {
 func (*Erasure) ProtoMessage() {}
 
 func (x *Erasure) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[41]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +4561,7 @@ func (x *Erasure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
 func (*Erasure) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{41}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Erasure) GetLeadId() string {
@@ -2878,7 +4631,7 @@ type ErasureStep struct {
 
 func (x *ErasureStep) Reset() {
 	*x = ErasureStep{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +4643,7 @@ func (x *ErasureStep) String() string {
 func (*ErasureStep) ProtoMessage() {}
 
 func (x *ErasureStep) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[42]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +4656,7 @@ func (x *ErasureStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasureStep.ProtoReflect.Descriptor instead.
 func (*ErasureStep) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{42}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ErasureStep) GetName() string {
@@ -2950,7 +4703,7 @@ type ExportLeadRequest struct {
 
 func (x *ExportLeadRequest) Reset() {
 	*x = ExportLeadRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2962,7 +4715,7 @@ func (x *ExportLeadRequest) String() string {
 func (*ExportLeadRequest) ProtoMessage() {}
 
 func (x *ExportLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[43]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2975,7 +4728,7 @@ func (x *ExportLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLeadRequest.ProtoReflect.Descriptor instead.
 func (*ExportLeadRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{43}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ExportLeadRequest) GetLeadId() string {
@@ -3001,7 +4754,7 @@ type ExportLeadResponse struct {
 
 func (x *ExportLeadResponse) Reset() {
 	*x = ExportLeadResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +4766,7 @@ func (x *ExportLeadResponse) String() string {
 func (*ExportLeadResponse) ProtoMessage() {}
 
 func (x *ExportLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[44]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +4779,7 @@ func (x *ExportLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLeadResponse.ProtoReflect.Descriptor instead.
 func (*ExportLeadResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{44}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ExportLeadResponse) GetLead() *v1.Lead {
@@ -3069,7 +4822,7 @@ type ExportedEvent struct {
 
 func (x *ExportedEvent) Reset() {
 	*x = ExportedEvent{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +4834,7 @@ func (x *ExportedEvent) String() string {
 func (*ExportedEvent) ProtoMessage() {}
 
 func (x *ExportedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[45]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +4847,7 @@ func (x *ExportedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportedEvent.ProtoReflect.Descriptor instead.
 func (*ExportedEvent) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{45}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ExportedEvent) GetLeadId() string {
@@ -3126,7 +4879,7 @@ type RewrapKeysRequest struct {
 
 func (x *RewrapKeysRequest) Reset() {
 	*x = RewrapKeysRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +4891,7 @@ func (x *RewrapKeysRequest) String() string {
 func (*RewrapKeysRequest) ProtoMessage() {}
 
 func (x *RewrapKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[46]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +4904,7 @@ func (x *RewrapKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewrapKeysRequest.ProtoReflect.Descriptor instead.
 func (*RewrapKeysRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{46}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{68}
 }
 
 type RewrapKeysResponse struct {
@@ -3167,7 +4920,7 @@ type RewrapKeysResponse struct {
 
 func (x *RewrapKeysResponse) Reset() {
 	*x = RewrapKeysResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +4932,7 @@ func (x *RewrapKeysResponse) String() string {
 func (*RewrapKeysResponse) ProtoMessage() {}
 
 func (x *RewrapKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[47]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +4945,7 @@ func (x *RewrapKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewrapKeysResponse.ProtoReflect.Descriptor instead.
 func (*RewrapKeysResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{47}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RewrapKeysResponse) GetRewrapped() uint64 {
@@ -3231,7 +4984,7 @@ type MailResult struct {
 
 func (x *MailResult) Reset() {
 	*x = MailResult{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3243,7 +4996,7 @@ func (x *MailResult) String() string {
 func (*MailResult) ProtoMessage() {}
 
 func (x *MailResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[48]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3256,7 +5009,7 @@ func (x *MailResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailResult.ProtoReflect.Descriptor instead.
 func (*MailResult) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{48}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MailResult) GetTouch() uint64 {
@@ -3295,7 +5048,7 @@ type TakeReturnRequest struct {
 
 func (x *TakeReturnRequest) Reset() {
 	*x = TakeReturnRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3307,7 +5060,7 @@ func (x *TakeReturnRequest) String() string {
 func (*TakeReturnRequest) ProtoMessage() {}
 
 func (x *TakeReturnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[49]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3320,7 +5073,7 @@ func (x *TakeReturnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReturnRequest.ProtoReflect.Descriptor instead.
 func (*TakeReturnRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{49}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TakeReturnRequest) GetMail() []byte {
@@ -3363,7 +5116,7 @@ type TakeReturnResponse struct {
 
 func (x *TakeReturnResponse) Reset() {
 	*x = TakeReturnResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3375,7 +5128,7 @@ func (x *TakeReturnResponse) String() string {
 func (*TakeReturnResponse) ProtoMessage() {}
 
 func (x *TakeReturnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[50]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3388,7 +5141,7 @@ func (x *TakeReturnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReturnResponse.ProtoReflect.Descriptor instead.
 func (*TakeReturnResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{50}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TakeReturnResponse) GetVerdict() string {
@@ -3437,7 +5190,7 @@ type ListConsentsRequest struct {
 
 func (x *ListConsentsRequest) Reset() {
 	*x = ListConsentsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3449,7 +5202,7 @@ func (x *ListConsentsRequest) String() string {
 func (*ListConsentsRequest) ProtoMessage() {}
 
 func (x *ListConsentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[51]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3462,7 +5215,7 @@ func (x *ListConsentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConsentsRequest.ProtoReflect.Descriptor instead.
 func (*ListConsentsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{51}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListConsentsRequest) GetLeadId() string {
@@ -3492,7 +5245,7 @@ type ListConsentsResponse struct {
 
 func (x *ListConsentsResponse) Reset() {
 	*x = ListConsentsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +5257,7 @@ func (x *ListConsentsResponse) String() string {
 func (*ListConsentsResponse) ProtoMessage() {}
 
 func (x *ListConsentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[52]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +5270,7 @@ func (x *ListConsentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConsentsResponse.ProtoReflect.Descriptor instead.
 func (*ListConsentsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{52}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListConsentsResponse) GetEntries() []*ConsentEntry {
@@ -3565,7 +5318,7 @@ type ConsentEntry struct {
 
 func (x *ConsentEntry) Reset() {
 	*x = ConsentEntry{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3577,7 +5330,7 @@ func (x *ConsentEntry) String() string {
 func (*ConsentEntry) ProtoMessage() {}
 
 func (x *ConsentEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[53]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3590,7 +5343,7 @@ func (x *ConsentEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentEntry.ProtoReflect.Descriptor instead.
 func (*ConsentEntry) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{53}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ConsentEntry) GetRecordedAt() *timestamppb.Timestamp {
@@ -3701,7 +5454,7 @@ type ListPreferencesRequest struct {
 
 func (x *ListPreferencesRequest) Reset() {
 	*x = ListPreferencesRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3713,7 +5466,7 @@ func (x *ListPreferencesRequest) String() string {
 func (*ListPreferencesRequest) ProtoMessage() {}
 
 func (x *ListPreferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[54]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3726,7 +5479,7 @@ func (x *ListPreferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPreferencesRequest.ProtoReflect.Descriptor instead.
 func (*ListPreferencesRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{54}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListPreferencesRequest) GetLeadId() string {
@@ -3751,7 +5504,7 @@ type ListPreferencesResponse struct {
 
 func (x *ListPreferencesResponse) Reset() {
 	*x = ListPreferencesResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3763,7 +5516,7 @@ func (x *ListPreferencesResponse) String() string {
 func (*ListPreferencesResponse) ProtoMessage() {}
 
 func (x *ListPreferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[55]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3776,7 +5529,7 @@ func (x *ListPreferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPreferencesResponse.ProtoReflect.Descriptor instead.
 func (*ListPreferencesResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{55}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListPreferencesResponse) GetPreferences() []*Preference {
@@ -3823,7 +5576,7 @@ type Preference struct {
 
 func (x *Preference) Reset() {
 	*x = Preference{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3835,7 +5588,7 @@ func (x *Preference) String() string {
 func (*Preference) ProtoMessage() {}
 
 func (x *Preference) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[56]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3848,7 +5601,7 @@ func (x *Preference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preference.ProtoReflect.Descriptor instead.
 func (*Preference) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{56}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Preference) GetPurpose() string {
@@ -3907,7 +5660,7 @@ type UpdatePreferencesRequest struct {
 
 func (x *UpdatePreferencesRequest) Reset() {
 	*x = UpdatePreferencesRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3919,7 +5672,7 @@ func (x *UpdatePreferencesRequest) String() string {
 func (*UpdatePreferencesRequest) ProtoMessage() {}
 
 func (x *UpdatePreferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[57]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3932,7 +5685,7 @@ func (x *UpdatePreferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePreferencesRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePreferencesRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{57}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *UpdatePreferencesRequest) GetLeadId() string {
@@ -3976,7 +5729,7 @@ type PreferenceAnswer struct {
 
 func (x *PreferenceAnswer) Reset() {
 	*x = PreferenceAnswer{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3988,7 +5741,7 @@ func (x *PreferenceAnswer) String() string {
 func (*PreferenceAnswer) ProtoMessage() {}
 
 func (x *PreferenceAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[58]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +5754,7 @@ func (x *PreferenceAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreferenceAnswer.ProtoReflect.Descriptor instead.
 func (*PreferenceAnswer) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{58}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PreferenceAnswer) GetPurpose() string {
@@ -4042,7 +5795,7 @@ type UpdatePreferencesResponse struct {
 
 func (x *UpdatePreferencesResponse) Reset() {
 	*x = UpdatePreferencesResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4054,7 +5807,7 @@ func (x *UpdatePreferencesResponse) String() string {
 func (*UpdatePreferencesResponse) ProtoMessage() {}
 
 func (x *UpdatePreferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[59]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4067,7 +5820,7 @@ func (x *UpdatePreferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePreferencesResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePreferencesResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{59}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *UpdatePreferencesResponse) GetPending() bool {
@@ -4089,7 +5842,7 @@ type ConfirmConsentRequest struct {
 
 func (x *ConfirmConsentRequest) Reset() {
 	*x = ConfirmConsentRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +5854,7 @@ func (x *ConfirmConsentRequest) String() string {
 func (*ConfirmConsentRequest) ProtoMessage() {}
 
 func (x *ConfirmConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[60]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +5867,7 @@ func (x *ConfirmConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmConsentRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmConsentRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{60}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ConfirmConsentRequest) GetLeadId() string {
@@ -4151,7 +5904,7 @@ type ConfirmConsentResponse struct {
 
 func (x *ConfirmConsentResponse) Reset() {
 	*x = ConfirmConsentResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4163,7 +5916,7 @@ func (x *ConfirmConsentResponse) String() string {
 func (*ConfirmConsentResponse) ProtoMessage() {}
 
 func (x *ConfirmConsentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[61]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4176,7 +5929,7 @@ func (x *ConfirmConsentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmConsentResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmConsentResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{61}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ConfirmConsentResponse) GetResult() string {
@@ -4202,7 +5955,7 @@ type AskConfirmationRequest struct {
 
 func (x *AskConfirmationRequest) Reset() {
 	*x = AskConfirmationRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4214,7 +5967,7 @@ func (x *AskConfirmationRequest) String() string {
 func (*AskConfirmationRequest) ProtoMessage() {}
 
 func (x *AskConfirmationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[62]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4227,7 +5980,7 @@ func (x *AskConfirmationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskConfirmationRequest.ProtoReflect.Descriptor instead.
 func (*AskConfirmationRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{62}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *AskConfirmationRequest) GetLeadId() string {
@@ -4247,7 +6000,7 @@ type AskConfirmationResponse struct {
 
 func (x *AskConfirmationResponse) Reset() {
 	*x = AskConfirmationResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4259,7 +6012,7 @@ func (x *AskConfirmationResponse) String() string {
 func (*AskConfirmationResponse) ProtoMessage() {}
 
 func (x *AskConfirmationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[63]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4272,7 +6025,7 @@ func (x *AskConfirmationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskConfirmationResponse.ProtoReflect.Descriptor instead.
 func (*AskConfirmationResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{63}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *AskConfirmationResponse) GetResult() string {
@@ -4293,7 +6046,7 @@ type ConfirmationAsked struct {
 
 func (x *ConfirmationAsked) Reset() {
 	*x = ConfirmationAsked{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4305,7 +6058,7 @@ func (x *ConfirmationAsked) String() string {
 func (*ConfirmationAsked) ProtoMessage() {}
 
 func (x *ConfirmationAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[64]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4318,7 +6071,7 @@ func (x *ConfirmationAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmationAsked.ProtoReflect.Descriptor instead.
 func (*ConfirmationAsked) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{64}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ConfirmationAsked) GetRequestIds() []string {
@@ -4348,7 +6101,7 @@ type SuppressionLifted struct {
 
 func (x *SuppressionLifted) Reset() {
 	*x = SuppressionLifted{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4360,7 +6113,7 @@ func (x *SuppressionLifted) String() string {
 func (*SuppressionLifted) ProtoMessage() {}
 
 func (x *SuppressionLifted) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[65]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4373,7 +6126,7 @@ func (x *SuppressionLifted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuppressionLifted.ProtoReflect.Descriptor instead.
 func (*SuppressionLifted) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{65}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *SuppressionLifted) GetWas() v1.Suppression {
@@ -4415,7 +6168,7 @@ type ConsentAct struct {
 
 func (x *ConsentAct) Reset() {
 	*x = ConsentAct{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +6180,7 @@ func (x *ConsentAct) String() string {
 func (*ConsentAct) ProtoMessage() {}
 
 func (x *ConsentAct) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[66]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +6193,7 @@ func (x *ConsentAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentAct.ProtoReflect.Descriptor instead.
 func (*ConsentAct) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{66}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ConsentAct) GetConfirm() []string {
@@ -4498,7 +6251,7 @@ type SuppressionEntry struct {
 
 func (x *SuppressionEntry) Reset() {
 	*x = SuppressionEntry{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +6263,7 @@ func (x *SuppressionEntry) String() string {
 func (*SuppressionEntry) ProtoMessage() {}
 
 func (x *SuppressionEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[67]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +6276,7 @@ func (x *SuppressionEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuppressionEntry.ProtoReflect.Descriptor instead.
 func (*SuppressionEntry) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{67}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *SuppressionEntry) GetReason() v1.Suppression {
@@ -4583,7 +6336,7 @@ type AddSuppressionsRequest struct {
 
 func (x *AddSuppressionsRequest) Reset() {
 	*x = AddSuppressionsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4595,7 +6348,7 @@ func (x *AddSuppressionsRequest) String() string {
 func (*AddSuppressionsRequest) ProtoMessage() {}
 
 func (x *AddSuppressionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[68]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4608,7 +6361,7 @@ func (x *AddSuppressionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSuppressionsRequest.ProtoReflect.Descriptor instead.
 func (*AddSuppressionsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{68}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *AddSuppressionsRequest) GetEmails() []string {
@@ -4666,7 +6419,7 @@ type AddSuppressionsResponse struct {
 
 func (x *AddSuppressionsResponse) Reset() {
 	*x = AddSuppressionsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4678,7 +6431,7 @@ func (x *AddSuppressionsResponse) String() string {
 func (*AddSuppressionsResponse) ProtoMessage() {}
 
 func (x *AddSuppressionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[69]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4691,7 +6444,7 @@ func (x *AddSuppressionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSuppressionsResponse.ProtoReflect.Descriptor instead.
 func (*AddSuppressionsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{69}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *AddSuppressionsResponse) GetAdded() uint32 {
@@ -4729,7 +6482,7 @@ type RemoveSuppressionRequest struct {
 
 func (x *RemoveSuppressionRequest) Reset() {
 	*x = RemoveSuppressionRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4741,7 +6494,7 @@ func (x *RemoveSuppressionRequest) String() string {
 func (*RemoveSuppressionRequest) ProtoMessage() {}
 
 func (x *RemoveSuppressionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[70]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4754,7 +6507,7 @@ func (x *RemoveSuppressionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSuppressionRequest.ProtoReflect.Descriptor instead.
 func (*RemoveSuppressionRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{70}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *RemoveSuppressionRequest) GetEmail() string {
@@ -4795,7 +6548,7 @@ type RemoveSuppressionResponse struct {
 
 func (x *RemoveSuppressionResponse) Reset() {
 	*x = RemoveSuppressionResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4807,7 +6560,7 @@ func (x *RemoveSuppressionResponse) String() string {
 func (*RemoveSuppressionResponse) ProtoMessage() {}
 
 func (x *RemoveSuppressionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[71]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4820,7 +6573,7 @@ func (x *RemoveSuppressionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSuppressionResponse.ProtoReflect.Descriptor instead.
 func (*RemoveSuppressionResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{71}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *RemoveSuppressionResponse) GetRemoved() bool {
@@ -4839,7 +6592,7 @@ type CheckSuppressionRequest struct {
 
 func (x *CheckSuppressionRequest) Reset() {
 	*x = CheckSuppressionRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4851,7 +6604,7 @@ func (x *CheckSuppressionRequest) String() string {
 func (*CheckSuppressionRequest) ProtoMessage() {}
 
 func (x *CheckSuppressionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[72]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4864,7 +6617,7 @@ func (x *CheckSuppressionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSuppressionRequest.ProtoReflect.Descriptor instead.
 func (*CheckSuppressionRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{72}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *CheckSuppressionRequest) GetEmail() string {
@@ -4885,7 +6638,7 @@ type CheckSuppressionResponse struct {
 
 func (x *CheckSuppressionResponse) Reset() {
 	*x = CheckSuppressionResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4897,7 +6650,7 @@ func (x *CheckSuppressionResponse) String() string {
 func (*CheckSuppressionResponse) ProtoMessage() {}
 
 func (x *CheckSuppressionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[73]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4910,7 +6663,7 @@ func (x *CheckSuppressionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSuppressionResponse.ProtoReflect.Descriptor instead.
 func (*CheckSuppressionResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{73}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *CheckSuppressionResponse) GetSuppressed() bool {
@@ -4939,7 +6692,7 @@ type ListSuppressionsRequest struct {
 
 func (x *ListSuppressionsRequest) Reset() {
 	*x = ListSuppressionsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4951,7 +6704,7 @@ func (x *ListSuppressionsRequest) String() string {
 func (*ListSuppressionsRequest) ProtoMessage() {}
 
 func (x *ListSuppressionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[74]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4964,7 +6717,7 @@ func (x *ListSuppressionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSuppressionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSuppressionsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{74}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ListSuppressionsRequest) GetLimit() int32 {
@@ -4992,7 +6745,7 @@ type ListSuppressionsResponse struct {
 
 func (x *ListSuppressionsResponse) Reset() {
 	*x = ListSuppressionsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5004,7 +6757,7 @@ func (x *ListSuppressionsResponse) String() string {
 func (*ListSuppressionsResponse) ProtoMessage() {}
 
 func (x *ListSuppressionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[75]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5017,7 +6770,7 @@ func (x *ListSuppressionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSuppressionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSuppressionsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{75}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ListSuppressionsResponse) GetSuppressions() []*ListedSuppression {
@@ -5045,7 +6798,7 @@ type ListedSuppression struct {
 
 func (x *ListedSuppression) Reset() {
 	*x = ListedSuppression{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5057,7 +6810,7 @@ func (x *ListedSuppression) String() string {
 func (*ListedSuppression) ProtoMessage() {}
 
 func (x *ListedSuppression) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[76]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5070,7 +6823,7 @@ func (x *ListedSuppression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListedSuppression.ProtoReflect.Descriptor instead.
 func (*ListedSuppression) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{76}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ListedSuppression) GetHash() string {
@@ -5091,12 +6844,15 @@ var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"p\n" +
+	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
 	"\x03Who\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12!\n" +
-	"\fanonymous_id\x18\x04 \x01(\tR\vanonymousId\"\xfa\x03\n" +
+	"\fanonymous_id\x18\x04 \x01(\tR\vanonymousId\x12\x14\n" +
+	"\x05phone\x18\x05 \x01(\tR\x05phone\x12\x1f\n" +
+	"\vexternal_id\x18\x06 \x01(\tR\n" +
+	"externalId\"\xcc\x04\n" +
 	"\x12CaptureLeadRequest\x129\n" +
 	"\x06source\x18\x01 \x01(\tB!\xbaH\x1er\x1c2\x1a^[a-z0-9][a-z0-9_-]{0,62}$R\x06source\x12)\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
@@ -5108,7 +6864,10 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\bconsents\x18\a \x03(\v2\x18.nurture.lead.v1.ConsentB\b\xbaH\x05\x92\x01\x02\x10\x14R\bconsents\x125\n" +
 	"\bactivity\x18\b \x01(\v2\x19.nurture.lead.v1.ActivityR\bactivity\x12;\n" +
 	"\voccurred_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"occurredAt\"f\n" +
+	"occurredAt\x12+\n" +
+	"\fexternal_ids\x18\n" +
+	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x14R\vexternalIds\x12#\n" +
+	"\bgroup_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\agroupId\"f\n" +
 	"\x13CaptureLeadResponse\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x1c\n" +
@@ -5133,24 +6892,32 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\blead_ids\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aleadIds\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\"D\n" +
 	"\x15BatchGetLeadsResponse\x12+\n" +
-	"\x05leads\x18\x01 \x03(\v2\x15.nurture.lead.v1.LeadR\x05leads\"[\n" +
+	"\x05leads\x18\x01 \x03(\v2\x15.nurture.lead.v1.LeadR\x05leads\"\x8d\x01\n" +
 	"\x15ListActivitiesRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12 \n" +
 	"\x05limit\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\x05limit\"S\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\x05limit\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"S\n" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"\xf5\x01\n" +
+	"activities\"\x8f\x04\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
 	"\vmerged_from\x18\x03 \x03(\tR\n" +
-	"mergedFrom\x127\n" +
+	"mergedFrom\x12-\n" +
+	"\x05parts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12.\n" +
+	"\x05times\x18\x05 \x01(\v2\x18.nurture.ingest.v1.TimesR\x05times\x129\n" +
+	"\vmerged_into\x18\x06 \x01(\v2\x18.nurture.ingest.v1.MergeR\n" +
+	"mergedInto\x122\n" +
+	"\ajoining\x18\a \x03(\v2\x18.nurture.ingest.v1.MergeR\ajoining\x124\n" +
+	"\aleaving\x18\b \x03(\v2\x1a.nurture.ingest.v1.LeavingR\aleaving\x12\x14\n" +
+	"\x05apart\x18\t \x03(\tR\x05apart\x127\n" +
 	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\x123\n" +
 	"\x05mails\x18\x19 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\x12\x1a\n" +
 	"\brequests\x18\n" +
-	" \x01(\x04R\brequests\"\xa8\x05\n" +
+	" \x01(\x04R\brequests\"\xe0\x06\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -5164,7 +6931,12 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x123\n" +
-	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06merged\x123\n" +
+	"\x06merged\x18\b \x01(\v2\x19.nurture.ingest.v1.MergedH\x00R\x06merged\x12@\n" +
+	"\vmerged_into\x18\t \x01(\v2\x1d.nurture.ingest.v1.MergedIntoH\x00R\n" +
+	"mergedInto\x129\n" +
+	"\brestored\x18\n" +
+	" \x01(\v2\x1b.nurture.ingest.v1.RestoredH\x00R\brestored\x129\n" +
+	"\bunmerged\x18\v \x01(\v2\x1b.nurture.ingest.v1.UnmergedH\x00R\bunmerged\x123\n" +
 	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erased\x12U\n" +
 	"\x12confirmation_asked\x18\x0f \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x11confirmationAsked\x12U\n" +
 	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLiftedB\x06\n" +
@@ -5178,11 +6950,74 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"Suppressed\x124\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1c.nurture.lead.v1.SuppressionR\x06reason\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\bR\aaddress\":\n" +
+	"\aaddress\x18\x02 \x01(\bR\aaddress\"Z\n" +
 	"\x06Merged\x12 \n" +
 	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
 	"fromLeadId\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"\xf1\x02\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x03 \x01(\x01R\n" +
+	"confidence\".\n" +
+	"\n" +
+	"MergedInto\x12 \n" +
+	"\finto_lead_id\x18\x01 \x01(\tR\n" +
+	"intoLeadId\"#\n" +
+	"\bUnmerged\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\",\n" +
+	"\bRestored\x12 \n" +
+	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
+	"fromLeadId\"\xb7\x01\n" +
+	"\x05Merge\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
+	"fromLeadId\x12 \n" +
+	"\finto_lead_id\x18\x03 \x01(\tR\n" +
+	"intoLeadId\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x05 \x01(\x01R\n" +
+	"confidence\x12*\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xc8\x01\n" +
+	"\x04Part\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12.\n" +
+	"\x05times\x18\x02 \x01(\v2\x18.nurture.ingest.v1.TimesR\x05times\x12\x16\n" +
+	"\x06emails\x18\x03 \x03(\tR\x06emails\x12.\n" +
+	"\x05merge\x18\x04 \x01(\v2\x18.nurture.ingest.v1.MergeR\x05merge\x12\x1d\n" +
+	"\n" +
+	"recent_ids\x18\x05 \x03(\x06R\trecentIds\"a\n" +
+	"\aLeaving\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12-\n" +
+	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\"\xaf\x05\n" +
+	"\x05Times\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\x03R\x05email\x12\x14\n" +
+	"\x05phone\x18\x02 \x01(\x03R\x05phone\x12\x1d\n" +
+	"\n" +
+	"first_name\x18\x03 \x01(\x03R\tfirstName\x12\x1b\n" +
+	"\tlast_name\x18\x04 \x01(\x03R\blastName\x12\x18\n" +
+	"\acompany\x18\x05 \x01(\x03R\acompany\x12%\n" +
+	"\x0ecompany_domain\x18\x06 \x01(\x03R\rcompanyDomain\x12\x1b\n" +
+	"\tjob_title\x18\a \x01(\x03R\bjobTitle\x12\x18\n" +
+	"\acountry\x18\b \x01(\x03R\acountry\x12\x1b\n" +
+	"\ttime_zone\x18\t \x01(\x03R\btimeZone\x12\x18\n" +
+	"\awebsite\x18\n" +
+	" \x01(\x03R\awebsite\x12\x1a\n" +
+	"\bindustry\x18\v \x01(\x03R\bindustry\x12\x1c\n" +
+	"\temployees\x18\f \x01(\x03R\temployees\x12H\n" +
+	"\n" +
+	"attributes\x18\r \x03(\v2(.nurture.ingest.v1.Times.AttributesEntryR\n" +
+	"attributes\x12\x1a\n" +
+	"\blanguage\x18\x0e \x01(\x03R\blanguage\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x0f \x01(\x03R\taccountId\x12\x19\n" +
+	"\buser_ids\x18\x10 \x03(\x03R\auserIds\x12#\n" +
+	"\ranonymous_ids\x18\x11 \x03(\x03R\fanonymousIds\x12!\n" +
+	"\fexternal_ids\x18\x12 \x03(\x03R\vexternalIds\x12\x16\n" +
+	"\x06phones\x18\x13 \x03(\x03R\x06phones\x12\x16\n" +
+	"\x06emails\x18\x14 \x03(\x03R\x06emails\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd5\x03\n" +
 	"\x05Apply\x12?\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestR\acapture\x12\x1d\n" +
 	"\n" +
@@ -5192,9 +7027,81 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x06policy\x18\x0f \x01(\tR\x06policy\x12>\n" +
 	"\vconsent_act\x18\x10 \x01(\v2\x1d.nurture.ingest.v1.ConsentActR\n" +
 	"consentAct\x12=\n" +
-	"\aaddress\x18\x11 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\aaddress\" \n" +
+	"\aaddress\x18\x11 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\aaddress\x12\x16\n" +
+	"\x06origin\x18\x05 \x01(\tR\x06origin\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x06 \x01(\tR\taccountId\x12+\n" +
+	"\x04step\x18\a \x01(\v2\x17.nurture.ingest.v1.StepR\x04step\"\xdc\x02\n" +
+	"\x04Step\x12.\n" +
+	"\x04join\x18\x01 \x01(\v2\x18.nurture.ingest.v1.MergeH\x00R\x04join\x122\n" +
+	"\x06freeze\x18\x02 \x01(\v2\x18.nurture.ingest.v1.MergeH\x00R\x06freeze\x120\n" +
+	"\x05adopt\x18\x03 \x01(\v2\x18.nurture.ingest.v1.AdoptH\x00R\x05adopt\x12\x16\n" +
+	"\x05abort\x18\x04 \x01(\tH\x00R\x05abort\x12\x14\n" +
+	"\x04thaw\x18\x05 \x01(\tH\x00R\x04thaw\x126\n" +
+	"\arelease\x18\x06 \x01(\v2\x1a.nurture.ingest.v1.ReleaseH\x00R\arelease\x126\n" +
+	"\arestore\x18\a \x01(\v2\x1a.nurture.ingest.v1.RestoreH\x00R\arestore\x12\x18\n" +
+	"\x06forget\x18\b \x01(\tH\x00R\x06forgetB\x06\n" +
+	"\x04step\"|\n" +
+	"\x05Adopt\x12.\n" +
+	"\x05merge\x18\x01 \x01(\v2\x18.nurture.ingest.v1.MergeR\x05merge\x12-\n" +
+	"\x05parts\x18\x02 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12\x14\n" +
+	"\x05apart\x18\x03 \x03(\tR\x05apart\"2\n" +
+	"\aRelease\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"j\n" +
+	"\aRestore\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
+	"fromLeadId\x12-\n" +
+	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\"W\n" +
 	"\x05Claim\x12\x17\n" +
-	"\alead_id\x18\x01 \x01(\tR\x06leadId\"\xdd\x01\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tR\taccountId\"\x91\x01\n" +
+	"\x11MergeLeadsRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12)\n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"fromLeadId\x12\x17\n" +
+	"\x02by\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02by\x12\x16\n" +
+	"\x06choose\x18\x04 \x01(\bR\x06choose\"Y\n" +
+	"\x12MergeLeadsResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x18\n" +
+	"\aalready\x18\x02 \x01(\bR\aalready\"O\n" +
+	"\x12UnmergeLeadRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12\x17\n" +
+	"\x02by\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02by\"|\n" +
+	"\x13UnmergeLeadResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12 \n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
+	"fromLeadId\x12\x18\n" +
+	"\aalready\x18\x03 \x01(\bR\aalready\"E\n" +
+	"\x11LookupLeadRequest\x120\n" +
+	"\x03who\x18\x01 \x01(\v2\x16.nurture.ingest.v1.WhoB\x06\xbaH\x03\xc8\x01\x01R\x03who\"e\n" +
+	"\x12LookupLeadResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12$\n" +
+	"\x0eorigin_lead_id\x18\x02 \x01(\tR\foriginLeadId\"5\n" +
+	"\x11ListMergesRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\x81\x01\n" +
+	"\x12ListMergesResponse\x120\n" +
+	"\x06merges\x18\x01 \x03(\v2\x18.nurture.ingest.v1.MergeR\x06merges\x129\n" +
+	"\vmerged_into\x18\x02 \x01(\v2\x18.nurture.ingest.v1.MergeR\n" +
+	"mergedInto\"\x81\x01\n" +
+	"\x11GetAccountRequest\x12&\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\taccountId\x12 \n" +
+	"\x05limit\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x05limit\x12\"\n" +
+	"\rafter_lead_id\x18\x03 \x01(\tR\vafterLeadId\"y\n" +
+	"\x12GetAccountResponse\x124\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1a.nurture.ingest.v1.AccountR\aaccount\x12\x19\n" +
+	"\blead_ids\x18\x02 \x03(\tR\aleadIds\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"c\n" +
+	"\aAccount\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x129\n" +
+	"\n" +
+	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xdd\x01\n" +
 	"\aInbound\x12A\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestH\x00R\acapture\x12?\n" +
 	"\x05track\x18\x02 \x01(\v2'.nurture.ingest.v1.TrackActivityRequestH\x00R\x05track\x12C\n" +
@@ -5460,7 +7367,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
 	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
-	"\x16ERASURE_STATUS_NOTHING\x10\x032\xa8\x1d\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x032\xa5\"\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -5494,7 +7401,16 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\vListRejects\x12%.nurture.ingest.v1.ListRejectsRequest\x1a&.nurture.ingest.v1.ListRejectsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/rejects\x12w\n" +
 	"\tGetReject\x12#.nurture.ingest.v1.GetRejectRequest\x1a$.nurture.ingest.v1.GetRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/rejects/{reject_id}\x12\x8b\x01\n" +
 	"\rRedriveReject\x12'.nurture.ingest.v1.RedriveRejectRequest\x1a(.nurture.ingest.v1.RedriveRejectResponse\"'\x82\xd3\xe4\x93\x02!\"\x1f/v1/rejects/{reject_id}:redrive\x12\x83\x01\n" +
-	"\rDismissReject\x12'.nurture.ingest.v1.DismissRejectRequest\x1a(.nurture.ingest.v1.DismissRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/rejects/{reject_id}B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\rDismissReject\x12'.nurture.ingest.v1.DismissRejectRequest\x1a(.nurture.ingest.v1.DismissRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/rejects/{reject_id}\x12\x7f\n" +
+	"\n" +
+	"MergeLeads\x12$.nurture.ingest.v1.MergeLeadsRequest\x1a%.nurture.ingest.v1.MergeLeadsResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{lead_id}:merge\x12\x84\x01\n" +
+	"\vUnmergeLead\x12%.nurture.ingest.v1.UnmergeLeadRequest\x1a&.nurture.ingest.v1.UnmergeLeadResponse\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/leads/{lead_id}:unmerge\x12v\n" +
+	"\n" +
+	"LookupLead\x12$.nurture.ingest.v1.LookupLeadRequest\x1a%.nurture.ingest.v1.LookupLeadResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/leads:lookup\x12}\n" +
+	"\n" +
+	"ListMerges\x12$.nurture.ingest.v1.ListMergesRequest\x1a%.nurture.ingest.v1.ListMergesResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}/merges\x12|\n" +
+	"\n" +
+	"GetAccount\x12$.nurture.ingest.v1.GetAccountRequest\x1a%.nurture.ingest.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -5509,7 +7425,7 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(ErasureStatus)(0),                // 0: nurture.ingest.v1.ErasureStatus
 	(ImportBasis_Kind)(0),             // 1: nurture.ingest.v1.ImportBasis.Kind
@@ -5533,232 +7449,297 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Identified)(nil),                // 19: nurture.ingest.v1.Identified
 	(*Suppressed)(nil),                // 20: nurture.ingest.v1.Suppressed
 	(*Merged)(nil),                    // 21: nurture.ingest.v1.Merged
-	(*Apply)(nil),                     // 22: nurture.ingest.v1.Apply
-	(*Claim)(nil),                     // 23: nurture.ingest.v1.Claim
-	(*Inbound)(nil),                   // 24: nurture.ingest.v1.Inbound
-	(*ImportLeadsRequest)(nil),        // 25: nurture.ingest.v1.ImportLeadsRequest
-	(*ImportPlan)(nil),                // 26: nurture.ingest.v1.ImportPlan
-	(*ImportBasis)(nil),               // 27: nurture.ingest.v1.ImportBasis
-	(*ImportRow)(nil),                 // 28: nurture.ingest.v1.ImportRow
-	(*ImportLeadsResponse)(nil),       // 29: nurture.ingest.v1.ImportLeadsResponse
-	(*ImportProblem)(nil),             // 30: nurture.ingest.v1.ImportProblem
-	(*ExportLeadsRequest)(nil),        // 31: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportLeadsResponse)(nil),       // 32: nurture.ingest.v1.ExportLeadsResponse
-	(*ExportEventsRequest)(nil),       // 33: nurture.ingest.v1.ExportEventsRequest
-	(*ExportEventsResponse)(nil),      // 34: nurture.ingest.v1.ExportEventsResponse
-	(*Erased)(nil),                    // 35: nurture.ingest.v1.Erased
-	(*Erase)(nil),                     // 36: nurture.ingest.v1.Erase
-	(*DataKey)(nil),                   // 37: nurture.ingest.v1.DataKey
-	(*EraseLeadRequest)(nil),          // 38: nurture.ingest.v1.EraseLeadRequest
-	(*EraseLeadResponse)(nil),         // 39: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureRequest)(nil),         // 40: nurture.ingest.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),        // 41: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),       // 42: nurture.ingest.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),      // 43: nurture.ingest.v1.ListErasuresResponse
-	(*Erasure)(nil),                   // 44: nurture.ingest.v1.Erasure
-	(*ErasureStep)(nil),               // 45: nurture.ingest.v1.ErasureStep
-	(*ExportLeadRequest)(nil),         // 46: nurture.ingest.v1.ExportLeadRequest
-	(*ExportLeadResponse)(nil),        // 47: nurture.ingest.v1.ExportLeadResponse
-	(*ExportedEvent)(nil),             // 48: nurture.ingest.v1.ExportedEvent
-	(*RewrapKeysRequest)(nil),         // 49: nurture.ingest.v1.RewrapKeysRequest
-	(*RewrapKeysResponse)(nil),        // 50: nurture.ingest.v1.RewrapKeysResponse
-	(*MailResult)(nil),                // 51: nurture.ingest.v1.MailResult
-	(*TakeReturnRequest)(nil),         // 52: nurture.ingest.v1.TakeReturnRequest
-	(*TakeReturnResponse)(nil),        // 53: nurture.ingest.v1.TakeReturnResponse
-	(*ListConsentsRequest)(nil),       // 54: nurture.ingest.v1.ListConsentsRequest
-	(*ListConsentsResponse)(nil),      // 55: nurture.ingest.v1.ListConsentsResponse
-	(*ConsentEntry)(nil),              // 56: nurture.ingest.v1.ConsentEntry
-	(*ListPreferencesRequest)(nil),    // 57: nurture.ingest.v1.ListPreferencesRequest
-	(*ListPreferencesResponse)(nil),   // 58: nurture.ingest.v1.ListPreferencesResponse
-	(*Preference)(nil),                // 59: nurture.ingest.v1.Preference
-	(*UpdatePreferencesRequest)(nil),  // 60: nurture.ingest.v1.UpdatePreferencesRequest
-	(*PreferenceAnswer)(nil),          // 61: nurture.ingest.v1.PreferenceAnswer
-	(*UpdatePreferencesResponse)(nil), // 62: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentRequest)(nil),     // 63: nurture.ingest.v1.ConfirmConsentRequest
-	(*ConfirmConsentResponse)(nil),    // 64: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationRequest)(nil),    // 65: nurture.ingest.v1.AskConfirmationRequest
-	(*AskConfirmationResponse)(nil),   // 66: nurture.ingest.v1.AskConfirmationResponse
-	(*ConfirmationAsked)(nil),         // 67: nurture.ingest.v1.ConfirmationAsked
-	(*SuppressionLifted)(nil),         // 68: nurture.ingest.v1.SuppressionLifted
-	(*ConsentAct)(nil),                // 69: nurture.ingest.v1.ConsentAct
-	(*SuppressionEntry)(nil),          // 70: nurture.ingest.v1.SuppressionEntry
-	(*AddSuppressionsRequest)(nil),    // 71: nurture.ingest.v1.AddSuppressionsRequest
-	(*AddSuppressionsResponse)(nil),   // 72: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionRequest)(nil),  // 73: nurture.ingest.v1.RemoveSuppressionRequest
-	(*RemoveSuppressionResponse)(nil), // 74: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionRequest)(nil),   // 75: nurture.ingest.v1.CheckSuppressionRequest
-	(*CheckSuppressionResponse)(nil),  // 76: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsRequest)(nil),   // 77: nurture.ingest.v1.ListSuppressionsRequest
-	(*ListSuppressionsResponse)(nil),  // 78: nurture.ingest.v1.ListSuppressionsResponse
-	(*ListedSuppression)(nil),         // 79: nurture.ingest.v1.ListedSuppression
-	nil,                               // 80: nurture.ingest.v1.ImportPlan.FieldsEntry
-	nil,                               // 81: nurture.ingest.v1.ImportRow.ValuesEntry
-	(*v1.Profile)(nil),                // 82: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),            // 83: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),                // 84: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),               // 85: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),     // 86: google.protobuf.Timestamp
-	(v1.Suppression)(0),               // 87: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                   // 88: nurture.lead.v1.Lead
-	(*v1.Permission)(nil),             // 89: nurture.lead.v1.Permission
-	(*ListSourcesRequest)(nil),        // 90: nurture.ingest.v1.ListSourcesRequest
-	(*ListRejectsRequest)(nil),        // 91: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 92: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 93: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 94: nurture.ingest.v1.DismissRejectRequest
-	(*ListSourcesResponse)(nil),       // 95: nurture.ingest.v1.ListSourcesResponse
-	(*ListRejectsResponse)(nil),       // 96: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 97: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 98: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 99: nurture.ingest.v1.DismissRejectResponse
+	(*MergedInto)(nil),                // 22: nurture.ingest.v1.MergedInto
+	(*Unmerged)(nil),                  // 23: nurture.ingest.v1.Unmerged
+	(*Restored)(nil),                  // 24: nurture.ingest.v1.Restored
+	(*Merge)(nil),                     // 25: nurture.ingest.v1.Merge
+	(*Part)(nil),                      // 26: nurture.ingest.v1.Part
+	(*Leaving)(nil),                   // 27: nurture.ingest.v1.Leaving
+	(*Times)(nil),                     // 28: nurture.ingest.v1.Times
+	(*Apply)(nil),                     // 29: nurture.ingest.v1.Apply
+	(*Step)(nil),                      // 30: nurture.ingest.v1.Step
+	(*Adopt)(nil),                     // 31: nurture.ingest.v1.Adopt
+	(*Release)(nil),                   // 32: nurture.ingest.v1.Release
+	(*Restore)(nil),                   // 33: nurture.ingest.v1.Restore
+	(*Claim)(nil),                     // 34: nurture.ingest.v1.Claim
+	(*MergeLeadsRequest)(nil),         // 35: nurture.ingest.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),        // 36: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadRequest)(nil),        // 37: nurture.ingest.v1.UnmergeLeadRequest
+	(*UnmergeLeadResponse)(nil),       // 38: nurture.ingest.v1.UnmergeLeadResponse
+	(*LookupLeadRequest)(nil),         // 39: nurture.ingest.v1.LookupLeadRequest
+	(*LookupLeadResponse)(nil),        // 40: nurture.ingest.v1.LookupLeadResponse
+	(*ListMergesRequest)(nil),         // 41: nurture.ingest.v1.ListMergesRequest
+	(*ListMergesResponse)(nil),        // 42: nurture.ingest.v1.ListMergesResponse
+	(*GetAccountRequest)(nil),         // 43: nurture.ingest.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),        // 44: nurture.ingest.v1.GetAccountResponse
+	(*Account)(nil),                   // 45: nurture.ingest.v1.Account
+	(*Inbound)(nil),                   // 46: nurture.ingest.v1.Inbound
+	(*ImportLeadsRequest)(nil),        // 47: nurture.ingest.v1.ImportLeadsRequest
+	(*ImportPlan)(nil),                // 48: nurture.ingest.v1.ImportPlan
+	(*ImportBasis)(nil),               // 49: nurture.ingest.v1.ImportBasis
+	(*ImportRow)(nil),                 // 50: nurture.ingest.v1.ImportRow
+	(*ImportLeadsResponse)(nil),       // 51: nurture.ingest.v1.ImportLeadsResponse
+	(*ImportProblem)(nil),             // 52: nurture.ingest.v1.ImportProblem
+	(*ExportLeadsRequest)(nil),        // 53: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportLeadsResponse)(nil),       // 54: nurture.ingest.v1.ExportLeadsResponse
+	(*ExportEventsRequest)(nil),       // 55: nurture.ingest.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),      // 56: nurture.ingest.v1.ExportEventsResponse
+	(*Erased)(nil),                    // 57: nurture.ingest.v1.Erased
+	(*Erase)(nil),                     // 58: nurture.ingest.v1.Erase
+	(*DataKey)(nil),                   // 59: nurture.ingest.v1.DataKey
+	(*EraseLeadRequest)(nil),          // 60: nurture.ingest.v1.EraseLeadRequest
+	(*EraseLeadResponse)(nil),         // 61: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureRequest)(nil),         // 62: nurture.ingest.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),        // 63: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),       // 64: nurture.ingest.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),      // 65: nurture.ingest.v1.ListErasuresResponse
+	(*Erasure)(nil),                   // 66: nurture.ingest.v1.Erasure
+	(*ErasureStep)(nil),               // 67: nurture.ingest.v1.ErasureStep
+	(*ExportLeadRequest)(nil),         // 68: nurture.ingest.v1.ExportLeadRequest
+	(*ExportLeadResponse)(nil),        // 69: nurture.ingest.v1.ExportLeadResponse
+	(*ExportedEvent)(nil),             // 70: nurture.ingest.v1.ExportedEvent
+	(*RewrapKeysRequest)(nil),         // 71: nurture.ingest.v1.RewrapKeysRequest
+	(*RewrapKeysResponse)(nil),        // 72: nurture.ingest.v1.RewrapKeysResponse
+	(*MailResult)(nil),                // 73: nurture.ingest.v1.MailResult
+	(*TakeReturnRequest)(nil),         // 74: nurture.ingest.v1.TakeReturnRequest
+	(*TakeReturnResponse)(nil),        // 75: nurture.ingest.v1.TakeReturnResponse
+	(*ListConsentsRequest)(nil),       // 76: nurture.ingest.v1.ListConsentsRequest
+	(*ListConsentsResponse)(nil),      // 77: nurture.ingest.v1.ListConsentsResponse
+	(*ConsentEntry)(nil),              // 78: nurture.ingest.v1.ConsentEntry
+	(*ListPreferencesRequest)(nil),    // 79: nurture.ingest.v1.ListPreferencesRequest
+	(*ListPreferencesResponse)(nil),   // 80: nurture.ingest.v1.ListPreferencesResponse
+	(*Preference)(nil),                // 81: nurture.ingest.v1.Preference
+	(*UpdatePreferencesRequest)(nil),  // 82: nurture.ingest.v1.UpdatePreferencesRequest
+	(*PreferenceAnswer)(nil),          // 83: nurture.ingest.v1.PreferenceAnswer
+	(*UpdatePreferencesResponse)(nil), // 84: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentRequest)(nil),     // 85: nurture.ingest.v1.ConfirmConsentRequest
+	(*ConfirmConsentResponse)(nil),    // 86: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationRequest)(nil),    // 87: nurture.ingest.v1.AskConfirmationRequest
+	(*AskConfirmationResponse)(nil),   // 88: nurture.ingest.v1.AskConfirmationResponse
+	(*ConfirmationAsked)(nil),         // 89: nurture.ingest.v1.ConfirmationAsked
+	(*SuppressionLifted)(nil),         // 90: nurture.ingest.v1.SuppressionLifted
+	(*ConsentAct)(nil),                // 91: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 92: nurture.ingest.v1.SuppressionEntry
+	(*AddSuppressionsRequest)(nil),    // 93: nurture.ingest.v1.AddSuppressionsRequest
+	(*AddSuppressionsResponse)(nil),   // 94: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionRequest)(nil),  // 95: nurture.ingest.v1.RemoveSuppressionRequest
+	(*RemoveSuppressionResponse)(nil), // 96: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionRequest)(nil),   // 97: nurture.ingest.v1.CheckSuppressionRequest
+	(*CheckSuppressionResponse)(nil),  // 98: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsRequest)(nil),   // 99: nurture.ingest.v1.ListSuppressionsRequest
+	(*ListSuppressionsResponse)(nil),  // 100: nurture.ingest.v1.ListSuppressionsResponse
+	(*ListedSuppression)(nil),         // 101: nurture.ingest.v1.ListedSuppression
+	nil,                               // 102: nurture.ingest.v1.Times.AttributesEntry
+	nil,                               // 103: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                               // 104: nurture.ingest.v1.ImportRow.ValuesEntry
+	(*v1.Profile)(nil),                // 105: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),            // 106: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),                // 107: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),               // 108: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),     // 109: google.protobuf.Timestamp
+	(v1.Suppression)(0),               // 110: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 111: nurture.lead.v1.Lead
+	(*v1.Permission)(nil),             // 112: nurture.lead.v1.Permission
+	(*ListSourcesRequest)(nil),        // 113: nurture.ingest.v1.ListSourcesRequest
+	(*ListRejectsRequest)(nil),        // 114: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 115: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 116: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 117: nurture.ingest.v1.DismissRejectRequest
+	(*ListSourcesResponse)(nil),       // 118: nurture.ingest.v1.ListSourcesResponse
+	(*ListRejectsResponse)(nil),       // 119: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 120: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 121: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 122: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	82,  // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	83,  // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	84,  // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	85,  // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	86,  // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	105, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	106, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	107, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	108, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	109, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	3,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	85,  // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	87,  // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	84,  // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	87,  // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	88,  // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	88,  // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	85,  // 12: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	88,  // 13: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	86,  // 14: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	51,  // 15: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	86,  // 16: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18,  // 17: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	19,  // 18: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	85,  // 19: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	84,  // 20: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	20,  // 21: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	21,  // 22: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	35,  // 23: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	67,  // 24: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	68,  // 25: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	87,  // 26: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	4,   // 27: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	87,  // 28: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	21,  // 29: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	69,  // 30: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
-	70,  // 31: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
-	4,   // 32: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	6,   // 33: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	8,   // 34: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	26,  // 35: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
-	28,  // 36: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
-	80,  // 37: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
-	27,  // 38: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
-	1,   // 39: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
-	81,  // 40: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
-	2,   // 41: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
-	30,  // 42: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	88,  // 43: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	86,  // 44: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	86,  // 45: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 46: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	44,  // 47: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44,  // 48: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	44,  // 49: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	86,  // 50: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	86,  // 51: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
-	45,  // 52: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
-	0,   // 53: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	86,  // 54: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	88,  // 55: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	48,  // 56: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	86,  // 57: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 58: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	86,  // 59: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
-	56,  // 60: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	89,  // 61: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	87,  // 62: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	86,  // 63: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	84,  // 64: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	67,  // 65: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	20,  // 66: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	68,  // 67: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	59,  // 68: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
-	87,  // 69: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	61,  // 70: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
-	84,  // 71: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
-	84,  // 72: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
-	87,  // 73: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
-	84,  // 74: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
-	68,  // 75: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
-	87,  // 76: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
-	86,  // 77: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
-	87,  // 78: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
-	86,  // 79: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
-	70,  // 80: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	79,  // 81: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
-	70,  // 82: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	4,   // 83: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	6,   // 84: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	8,   // 85: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	10,  // 86: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	12,  // 87: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	14,  // 88: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	25,  // 89: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	31,  // 90: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	33,  // 91: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	38,  // 92: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	40,  // 93: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	42,  // 94: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	46,  // 95: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	49,  // 96: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	52,  // 97: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	54,  // 98: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	57,  // 99: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	60,  // 100: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	63,  // 101: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	65,  // 102: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	71,  // 103: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	73,  // 104: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	75,  // 105: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	77,  // 106: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	90,  // 107: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	91,  // 108: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	92,  // 109: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	93,  // 110: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	94,  // 111: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	5,   // 112: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,   // 113: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,   // 114: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11,  // 115: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13,  // 116: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15,  // 117: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	29,  // 118: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	32,  // 119: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	34,  // 120: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	39,  // 121: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	41,  // 122: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	43,  // 123: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	47,  // 124: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	50,  // 125: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	53,  // 126: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	55,  // 127: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	58,  // 128: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	62,  // 129: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	64,  // 130: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	66,  // 131: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	72,  // 132: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	74,  // 133: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	76,  // 134: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	78,  // 135: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	95,  // 136: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	96,  // 137: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	97,  // 138: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	98,  // 139: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	99,  // 140: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	112, // [112:141] is the sub-list for method output_type
-	83,  // [83:112] is the sub-list for method input_type
-	83,  // [83:83] is the sub-list for extension type_name
-	83,  // [83:83] is the sub-list for extension extendee
-	0,   // [0:83] is the sub-list for field type_name
+	108, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	110, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	107, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	110, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	111, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	111, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	109, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
+	108, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	111, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	26,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
+	28,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
+	25,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
+	25,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
+	27,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
+	109, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	73,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	109, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	18,  // 23: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	19,  // 24: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	108, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	107, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	20,  // 27: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	21,  // 28: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	22,  // 29: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
+	24,  // 30: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
+	23,  // 31: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
+	57,  // 32: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	89,  // 33: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	90,  // 34: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	110, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	109, // 36: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
+	111, // 37: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
+	28,  // 38: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
+	25,  // 39: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
+	26,  // 40: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
+	102, // 41: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
+	4,   // 42: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	110, // 43: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	21,  // 44: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	91,  // 45: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	92,  // 46: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	30,  // 47: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
+	25,  // 48: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
+	25,  // 49: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
+	31,  // 50: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
+	32,  // 51: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
+	33,  // 52: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
+	25,  // 53: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
+	26,  // 54: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
+	26,  // 55: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
+	111, // 56: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	111, // 57: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	3,   // 58: nurture.ingest.v1.LookupLeadRequest.who:type_name -> nurture.ingest.v1.Who
+	111, // 59: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	25,  // 60: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
+	25,  // 61: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
+	45,  // 62: nurture.ingest.v1.GetAccountResponse.account:type_name -> nurture.ingest.v1.Account
+	109, // 63: nurture.ingest.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	4,   // 64: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	6,   // 65: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	8,   // 66: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	48,  // 67: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	50,  // 68: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	103, // 69: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	49,  // 70: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	1,   // 71: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	104, // 72: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	2,   // 73: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	52,  // 74: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	111, // 75: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	109, // 76: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	109, // 77: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 78: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	66,  // 79: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	66,  // 80: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	66,  // 81: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	109, // 82: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	109, // 83: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	67,  // 84: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,   // 85: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	109, // 86: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	111, // 87: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	70,  // 88: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	109, // 89: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 90: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	109, // 91: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	78,  // 92: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	112, // 93: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	110, // 94: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	109, // 95: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	107, // 96: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	89,  // 97: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	20,  // 98: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	90,  // 99: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	81,  // 100: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
+	110, // 101: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	83,  // 102: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
+	107, // 103: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
+	107, // 104: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
+	110, // 105: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
+	107, // 106: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
+	90,  // 107: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
+	110, // 108: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
+	109, // 109: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
+	110, // 110: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
+	109, // 111: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
+	92,  // 112: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	101, // 113: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
+	92,  // 114: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	4,   // 115: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	6,   // 116: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	8,   // 117: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	10,  // 118: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	12,  // 119: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	14,  // 120: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	47,  // 121: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	53,  // 122: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	55,  // 123: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	60,  // 124: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	62,  // 125: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	64,  // 126: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	68,  // 127: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	71,  // 128: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	74,  // 129: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	76,  // 130: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	79,  // 131: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	82,  // 132: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	85,  // 133: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	87,  // 134: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	93,  // 135: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	95,  // 136: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	97,  // 137: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	99,  // 138: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	113, // 139: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	114, // 140: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	115, // 141: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	116, // 142: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	117, // 143: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	35,  // 144: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
+	37,  // 145: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
+	39,  // 146: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
+	41,  // 147: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
+	43,  // 148: nurture.ingest.v1.IngestService.GetAccount:input_type -> nurture.ingest.v1.GetAccountRequest
+	5,   // 149: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,   // 150: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,   // 151: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11,  // 152: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13,  // 153: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15,  // 154: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	51,  // 155: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	54,  // 156: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	56,  // 157: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	61,  // 158: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	63,  // 159: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	65,  // 160: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	69,  // 161: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	72,  // 162: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	75,  // 163: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	77,  // 164: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	80,  // 165: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	84,  // 166: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	86,  // 167: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	88,  // 168: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	94,  // 169: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	96,  // 170: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	98,  // 171: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	100, // 172: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	118, // 173: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	119, // 174: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	120, // 175: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	121, // 176: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	122, // 177: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	36,  // 178: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
+	38,  // 179: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
+	40,  // 180: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
+	42,  // 181: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
+	44,  // 182: nurture.ingest.v1.IngestService.GetAccount:output_type -> nurture.ingest.v1.GetAccountResponse
+	149, // [149:183] is the sub-list for method output_type
+	115, // [115:149] is the sub-list for method input_type
+	115, // [115:115] is the sub-list for extension type_name
+	115, // [115:115] is the sub-list for extension extendee
+	0,   // [0:115] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -5774,20 +7755,33 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_Consent)(nil),
 		(*Event_Suppressed)(nil),
 		(*Event_Merged)(nil),
+		(*Event_MergedInto)(nil),
+		(*Event_Restored)(nil),
+		(*Event_Unmerged)(nil),
 		(*Event_Erased)(nil),
 		(*Event_ConfirmationAsked)(nil),
 		(*Event_SuppressionLifted)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[27].OneofWrappers = []any{
+		(*Step_Join)(nil),
+		(*Step_Freeze)(nil),
+		(*Step_Adopt)(nil),
+		(*Step_Abort)(nil),
+		(*Step_Thaw)(nil),
+		(*Step_Release)(nil),
+		(*Step_Restore)(nil),
+		(*Step_Forget)(nil),
+	}
+	file_nurture_ingest_v1_ingest_proto_msgTypes[43].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),
 		(*Inbound_Track)(nil),
 		(*Inbound_Consent)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[22].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[44].OneofWrappers = []any{
 		(*ImportLeadsRequest_Plan)(nil),
 		(*ImportLeadsRequest_Row)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[53].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[75].OneofWrappers = []any{
 		(*ConsentEntry_Consent)(nil),
 		(*ConsentEntry_Asked)(nil),
 		(*ConsentEntry_Suppressed)(nil),
@@ -5799,7 +7793,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   79,
+			NumMessages:   102,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

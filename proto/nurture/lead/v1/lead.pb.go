@@ -807,6 +807,15 @@ type Lead struct {
 	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
 	// Number of activities recorded so far.
 	Activities uint64 `protobuf:"varint,13,opt,name=activities,proto3" json:"activities,omitempty"`
+	// Ids of the person in other systems, "system:id" like "salesforce:00Q1",
+	// the one told last at the end; at most 50.
+	ExternalIds []string `protobuf:"bytes,14,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
+	// The account the person belongs to; opaque. Empty when none is known.
+	AccountId string `protobuf:"bytes,15,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Phone numbers the person ever told, the one told last at the end; at most 20.
+	Phones []string `protobuf:"bytes,16,rep,name=phones,proto3" json:"phones,omitempty"`
+	// Other leads that are this person: their ids answer to this lead, sorted.
+	MergedFrom []string `protobuf:"bytes,17,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	// What may be known without the lead's data key, worked out by ingest when it
 	// sealed the record: only in records as other services read them.
 	Facts *Facts `protobuf:"bytes,30,opt,name=facts,proto3" json:"facts,omitempty"`
@@ -938,6 +947,34 @@ func (x *Lead) GetActivities() uint64 {
 		return x.Activities
 	}
 	return 0
+}
+
+func (x *Lead) GetExternalIds() []string {
+	if x != nil {
+		return x.ExternalIds
+	}
+	return nil
+}
+
+func (x *Lead) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Lead) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *Lead) GetMergedFrom() []string {
+	if x != nil {
+		return x.MergedFrom
+	}
+	return nil
 }
 
 func (x *Lead) GetFacts() *Facts {
@@ -1169,11 +1206,16 @@ type Facts struct {
 	UtmMedium     string                 `protobuf:"bytes,14,opt,name=utm_medium,json=utmMedium,proto3" json:"utm_medium,omitempty"`
 	UtmCampaign   string                 `protobuf:"bytes,15,opt,name=utm_campaign,json=utmCampaign,proto3" json:"utm_campaign,omitempty"`
 	// Purposes that may be used, by consent or by the law of the lead's country, sorted.
-	Consents      []string               `protobuf:"bytes,16,rep,name=consents,proto3" json:"consents,omitempty"`
-	Suppressed    bool                   `protobuf:"varint,17,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	LastSeenAt    *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
-	Language      string                 `protobuf:"bytes,20,opt,name=language,proto3" json:"language,omitempty"`
+	Consents   []string               `protobuf:"bytes,16,rep,name=consents,proto3" json:"consents,omitempty"`
+	Suppressed bool                   `protobuf:"varint,17,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	CreatedAt  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	Language   string                 `protobuf:"bytes,20,opt,name=language,proto3" json:"language,omitempty"`
+	// Opaque id of the account the lead belongs to; empty when none is known.
+	AccountId string `protobuf:"bytes,30,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The lead that this one turned out to be: nothing is done for this one any
+	// more. Empty for a lead that stands for itself.
+	MergedInto    string `protobuf:"bytes,31,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1348,6 +1390,20 @@ func (x *Facts) GetLanguage() string {
 	return ""
 }
 
+func (x *Facts) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Facts) GetMergedInto() string {
+	if x != nil {
+		return x.MergedInto
+	}
+	return ""
+}
+
 // ScoreFacts are what scoring says now.
 type ScoreFacts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1498,7 +1554,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
-	"\x05title\x18\x05 \x01(\tR\x05title\"\x9f\x06\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\"\x9a\a\n" +
 	"\x04Lead\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12\x19\n" +
@@ -1520,7 +1576,13 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"lastSeenAt\x12\x1e\n" +
 	"\n" +
 	"activities\x18\r \x01(\x04R\n" +
-	"activities\x12,\n" +
+	"activities\x12!\n" +
+	"\fexternal_ids\x18\x0e \x03(\tR\vexternalIds\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x0f \x01(\tR\taccountId\x12\x16\n" +
+	"\x06phones\x18\x10 \x03(\tR\x06phones\x12\x1f\n" +
+	"\vmerged_from\x18\x11 \x03(\tR\n" +
+	"mergedFrom\x12,\n" +
 	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\x12=\n" +
 	"\vpermissions\x18\x12 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12?\n" +
 	"\rsuppressed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fsuppressedAt\"\x90\x03\n" +
@@ -1545,7 +1607,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\x04lead\x18\x02 \x01(\v2\x16.nurture.lead.v1.FactsR\x04lead\x121\n" +
 	"\x05score\x18\x03 \x01(\v2\x1b.nurture.lead.v1.ScoreFactsR\x05score\x12,\n" +
 	"\x05stage\x18\x04 \x01(\x0e2\x16.nurture.lead.v1.StageR\x05stage\x12\x1a\n" +
-	"\bprograms\x18\x05 \x03(\tR\bprograms\"\x83\x06\n" +
+	"\bprograms\x18\x05 \x03(\tR\bprograms\"\xc3\x06\n" +
 	"\x05Facts\x12\x1b\n" +
 	"\thas_email\x18\x01 \x01(\bR\bhasEmail\x12\x1b\n" +
 	"\thas_phone\x18\x02 \x01(\bR\bhasPhone\x12\x19\n" +
@@ -1576,7 +1638,11 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"created_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12<\n" +
 	"\flast_seen_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"lastSeenAt\x12\x1a\n" +
-	"\blanguage\x18\x14 \x01(\tR\blanguage\x1a=\n" +
+	"\blanguage\x18\x14 \x01(\tR\blanguage\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x1e \x01(\tR\taccountId\x12\x1f\n" +
+	"\vmerged_into\x18\x1f \x01(\tR\n" +
+	"mergedInto\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8f\x01\n" +
