@@ -3533,7 +3533,10 @@ type ImportPlan struct {
 	// What being on the list means they did, e.g. "webinar_attended"; empty: nothing.
 	Activity string `protobuf:"bytes,7,opt,name=activity,proto3" json:"activity,omitempty"`
 	// Check and answer every row, record none.
-	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Names of the columns; when given, the first answer has number 0 and says
+	// what each of them means.
+	Columns       []string `protobuf:"bytes,9,rep,name=columns,proto3" json:"columns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3622,6 +3625,13 @@ func (x *ImportPlan) GetDryRun() bool {
 		return x.DryRun
 	}
 	return false
+}
+
+func (x *ImportPlan) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
 }
 
 // ImportBasis is why the people on a list may be contacted.
@@ -3775,7 +3785,10 @@ type ImportLeadsResponse struct {
 	Result ImportLeadsResponse_Result `protobuf:"varint,2,opt,name=result,proto3,enum=nurture.ingest.v1.ImportLeadsResponse_Result" json:"result,omitempty"`
 	LeadId string                     `protobuf:"bytes,3,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// Why it was rejected, or which of its values were left out.
-	Problems      []*ImportProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*ImportProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	// In the answer of number 0: the columns and the fields they are read as,
+	// "attributes.<name>" for what has no field of its own, "-" for what is left out.
+	Meanings      map[string]string `protobuf:"bytes,5,rep,name=meanings,proto3" json:"meanings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3834,6 +3847,13 @@ func (x *ImportLeadsResponse) GetLeadId() string {
 func (x *ImportLeadsResponse) GetProblems() []*ImportProblem {
 	if x != nil {
 		return x.Problems
+	}
+	return nil
+}
+
+func (x *ImportLeadsResponse) GetMeanings() map[string]string {
+	if x != nil {
+		return x.Meanings
 	}
 	return nil
 }
@@ -7110,7 +7130,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x12ImportLeadsRequest\x123\n" +
 	"\x04plan\x18\x01 \x01(\v2\x1d.nurture.ingest.v1.ImportPlanH\x00R\x04plan\x120\n" +
 	"\x03row\x18\x02 \x01(\v2\x1c.nurture.ingest.v1.ImportRowH\x00R\x03rowB\r\n" +
-	"\x04part\x12\x05\xbaH\x02\b\x01\"\xb6\x03\n" +
+	"\x04part\x12\x05\xbaH\x02\b\x01\"\xdb\x03\n" +
 	"\n" +
 	"ImportPlan\x12\"\n" +
 	"\alist_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06listId\x12<\n" +
@@ -7120,7 +7140,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\acountry\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\acountry\x12<\n" +
 	"\x05basis\x18\x06 \x01(\v2\x1e.nurture.ingest.v1.ImportBasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12#\n" +
 	"\bactivity\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\bactivity\x12\x17\n" +
-	"\adry_run\x18\b \x01(\bR\x06dryRun\x1a9\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\x12#\n" +
+	"\acolumns\x18\t \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\acolumns\x1a9\n" +
 	"\vFieldsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe3\x02\n" +
@@ -7142,12 +7163,16 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x06values\x18\x02 \x03(\v2(.nurture.ingest.v1.ImportRow.ValuesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xf4\x03R\x06values\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd3\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe2\x03\n" +
 	"\x13ImportLeadsResponse\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12E\n" +
 	"\x06result\x18\x02 \x01(\x0e2-.nurture.ingest.v1.ImportLeadsResponse.ResultR\x06result\x12\x17\n" +
 	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12<\n" +
-	"\bproblems\x18\x04 \x03(\v2 .nurture.ingest.v1.ImportProblemR\bproblems\"\x85\x01\n" +
+	"\bproblems\x18\x04 \x03(\v2 .nurture.ingest.v1.ImportProblemR\bproblems\x12P\n" +
+	"\bmeanings\x18\x05 \x03(\v24.nurture.ingest.v1.ImportLeadsResponse.MeaningsEntryR\bmeanings\x1a;\n" +
+	"\rMeaningsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
@@ -7425,7 +7450,7 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(ErasureStatus)(0),                // 0: nurture.ingest.v1.ErasureStatus
 	(ImportBasis_Kind)(0),             // 1: nurture.ingest.v1.ImportBasis.Kind
@@ -7532,53 +7557,54 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	nil,                               // 102: nurture.ingest.v1.Times.AttributesEntry
 	nil,                               // 103: nurture.ingest.v1.ImportPlan.FieldsEntry
 	nil,                               // 104: nurture.ingest.v1.ImportRow.ValuesEntry
-	(*v1.Profile)(nil),                // 105: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),            // 106: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),                // 107: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),               // 108: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),     // 109: google.protobuf.Timestamp
-	(v1.Suppression)(0),               // 110: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                   // 111: nurture.lead.v1.Lead
-	(*v1.Permission)(nil),             // 112: nurture.lead.v1.Permission
-	(*ListSourcesRequest)(nil),        // 113: nurture.ingest.v1.ListSourcesRequest
-	(*ListRejectsRequest)(nil),        // 114: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 115: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 116: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 117: nurture.ingest.v1.DismissRejectRequest
-	(*ListSourcesResponse)(nil),       // 118: nurture.ingest.v1.ListSourcesResponse
-	(*ListRejectsResponse)(nil),       // 119: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 120: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 121: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 122: nurture.ingest.v1.DismissRejectResponse
+	nil,                               // 105: nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
+	(*v1.Profile)(nil),                // 106: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),            // 107: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),                // 108: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),               // 109: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),     // 110: google.protobuf.Timestamp
+	(v1.Suppression)(0),               // 111: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 112: nurture.lead.v1.Lead
+	(*v1.Permission)(nil),             // 113: nurture.lead.v1.Permission
+	(*ListSourcesRequest)(nil),        // 114: nurture.ingest.v1.ListSourcesRequest
+	(*ListRejectsRequest)(nil),        // 115: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 116: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 117: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 118: nurture.ingest.v1.DismissRejectRequest
+	(*ListSourcesResponse)(nil),       // 119: nurture.ingest.v1.ListSourcesResponse
+	(*ListRejectsResponse)(nil),       // 120: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 121: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 122: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 123: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	105, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	106, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	107, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	108, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	109, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	106, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	107, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	108, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	109, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	110, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	3,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	108, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	110, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	107, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	110, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	111, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	111, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	109, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
-	108, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	111, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	109, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	111, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	108, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	111, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	112, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	112, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	110, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
+	109, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	112, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
 	26,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
 	28,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
 	25,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
 	25,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
 	27,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
-	109, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	110, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
 	73,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	109, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	110, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
 	18,  // 23: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
 	19,  // 24: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	108, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	107, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	109, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	108, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
 	20,  // 27: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
 	21,  // 28: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
 	22,  // 29: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
@@ -7587,15 +7613,15 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	57,  // 32: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
 	89,  // 33: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
 	90,  // 34: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	110, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	109, // 36: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
-	111, // 37: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
+	111, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	110, // 36: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
+	112, // 37: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
 	28,  // 38: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
 	25,  // 39: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
 	26,  // 40: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
 	102, // 41: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
 	4,   // 42: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	110, // 43: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	111, // 43: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
 	21,  // 44: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
 	91,  // 45: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
 	92,  // 46: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
@@ -7608,14 +7634,14 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	25,  // 53: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
 	26,  // 54: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
 	26,  // 55: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
-	111, // 56: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	111, // 57: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	112, // 56: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	112, // 57: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
 	3,   // 58: nurture.ingest.v1.LookupLeadRequest.who:type_name -> nurture.ingest.v1.Who
-	111, // 59: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	112, // 59: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
 	25,  // 60: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
 	25,  // 61: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
 	45,  // 62: nurture.ingest.v1.GetAccountResponse.account:type_name -> nurture.ingest.v1.Account
-	109, // 63: nurture.ingest.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	110, // 63: nurture.ingest.v1.Account.created_at:type_name -> google.protobuf.Timestamp
 	4,   // 64: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
 	6,   // 65: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
 	8,   // 66: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
@@ -7627,119 +7653,120 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	104, // 72: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
 	2,   // 73: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
 	52,  // 74: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	111, // 75: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	109, // 76: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	109, // 77: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 78: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	66,  // 79: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	66,  // 80: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	66,  // 81: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	109, // 82: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	109, // 83: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
-	67,  // 84: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
-	0,   // 85: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	109, // 86: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	111, // 87: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	70,  // 88: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	109, // 89: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 90: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	109, // 91: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
-	78,  // 92: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	112, // 93: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	110, // 94: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	109, // 95: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	107, // 96: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	89,  // 97: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	20,  // 98: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	90,  // 99: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	81,  // 100: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
-	110, // 101: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	83,  // 102: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
-	107, // 103: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
-	107, // 104: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
-	110, // 105: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
-	107, // 106: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
-	90,  // 107: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
-	110, // 108: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
-	109, // 109: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
-	110, // 110: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
-	109, // 111: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
-	92,  // 112: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	101, // 113: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
-	92,  // 114: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	4,   // 115: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	6,   // 116: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	8,   // 117: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	10,  // 118: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	12,  // 119: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	14,  // 120: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	47,  // 121: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	53,  // 122: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	55,  // 123: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	60,  // 124: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	62,  // 125: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	64,  // 126: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	68,  // 127: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	71,  // 128: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	74,  // 129: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	76,  // 130: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	79,  // 131: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	82,  // 132: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	85,  // 133: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	87,  // 134: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	93,  // 135: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	95,  // 136: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	97,  // 137: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	99,  // 138: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	113, // 139: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	114, // 140: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	115, // 141: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	116, // 142: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	117, // 143: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	35,  // 144: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
-	37,  // 145: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
-	39,  // 146: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
-	41,  // 147: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
-	43,  // 148: nurture.ingest.v1.IngestService.GetAccount:input_type -> nurture.ingest.v1.GetAccountRequest
-	5,   // 149: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,   // 150: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,   // 151: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11,  // 152: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13,  // 153: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15,  // 154: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	51,  // 155: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	54,  // 156: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	56,  // 157: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	61,  // 158: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	63,  // 159: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	65,  // 160: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	69,  // 161: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	72,  // 162: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	75,  // 163: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	77,  // 164: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	80,  // 165: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	84,  // 166: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	86,  // 167: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	88,  // 168: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	94,  // 169: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	96,  // 170: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	98,  // 171: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	100, // 172: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	118, // 173: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	119, // 174: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	120, // 175: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	121, // 176: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	122, // 177: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	36,  // 178: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
-	38,  // 179: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
-	40,  // 180: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
-	42,  // 181: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
-	44,  // 182: nurture.ingest.v1.IngestService.GetAccount:output_type -> nurture.ingest.v1.GetAccountResponse
-	149, // [149:183] is the sub-list for method output_type
-	115, // [115:149] is the sub-list for method input_type
-	115, // [115:115] is the sub-list for extension type_name
-	115, // [115:115] is the sub-list for extension extendee
-	0,   // [0:115] is the sub-list for field type_name
+	105, // 75: nurture.ingest.v1.ImportLeadsResponse.meanings:type_name -> nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
+	112, // 76: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	110, // 77: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	110, // 78: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 79: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	66,  // 80: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	66,  // 81: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	66,  // 82: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	110, // 83: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	110, // 84: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	67,  // 85: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,   // 86: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	110, // 87: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	112, // 88: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	70,  // 89: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	110, // 90: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	17,  // 91: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	110, // 92: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	78,  // 93: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	113, // 94: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	111, // 95: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	110, // 96: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	108, // 97: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	89,  // 98: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	20,  // 99: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	90,  // 100: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	81,  // 101: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
+	111, // 102: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	83,  // 103: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
+	108, // 104: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
+	108, // 105: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
+	111, // 106: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
+	108, // 107: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
+	90,  // 108: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
+	111, // 109: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
+	110, // 110: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
+	111, // 111: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
+	110, // 112: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
+	92,  // 113: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	101, // 114: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
+	92,  // 115: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	4,   // 116: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	6,   // 117: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	8,   // 118: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	10,  // 119: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	12,  // 120: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	14,  // 121: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	47,  // 122: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	53,  // 123: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	55,  // 124: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	60,  // 125: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	62,  // 126: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	64,  // 127: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	68,  // 128: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	71,  // 129: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	74,  // 130: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	76,  // 131: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	79,  // 132: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	82,  // 133: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	85,  // 134: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	87,  // 135: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	93,  // 136: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	95,  // 137: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	97,  // 138: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	99,  // 139: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	114, // 140: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	115, // 141: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	116, // 142: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	117, // 143: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	118, // 144: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	35,  // 145: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
+	37,  // 146: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
+	39,  // 147: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
+	41,  // 148: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
+	43,  // 149: nurture.ingest.v1.IngestService.GetAccount:input_type -> nurture.ingest.v1.GetAccountRequest
+	5,   // 150: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	7,   // 151: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	9,   // 152: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	11,  // 153: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	13,  // 154: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	15,  // 155: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	51,  // 156: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	54,  // 157: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	56,  // 158: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	61,  // 159: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	63,  // 160: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	65,  // 161: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	69,  // 162: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	72,  // 163: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	75,  // 164: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	77,  // 165: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	80,  // 166: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	84,  // 167: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	86,  // 168: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	88,  // 169: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	94,  // 170: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	96,  // 171: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	98,  // 172: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	100, // 173: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	119, // 174: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	120, // 175: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	121, // 176: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	122, // 177: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	123, // 178: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	36,  // 179: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
+	38,  // 180: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
+	40,  // 181: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
+	42,  // 182: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
+	44,  // 183: nurture.ingest.v1.IngestService.GetAccount:output_type -> nurture.ingest.v1.GetAccountResponse
+	150, // [150:184] is the sub-list for method output_type
+	116, // [116:150] is the sub-list for method input_type
+	116, // [116:116] is the sub-list for extension type_name
+	116, // [116:116] is the sub-list for extension extendee
+	0,   // [0:116] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -7793,7 +7820,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   102,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
