@@ -116,10 +116,7 @@ func (r *reader) cell(column, value string) {
 	if value == "" || column == basis.GetColumn() || column == basis.GetAtColumn() {
 		return // consent reads these itself
 	}
-	name := normal.SnakeCase(column)
-	if ours, ok := r.list.plan.GetFields()[column]; ok {
-		name = ours
-	}
+	name := r.list.name(column)
 	switch name {
 	case LeftOut, "":
 	case occurredAt, "created_at", "signup_date", "date_created":

@@ -146,3 +146,19 @@ func TestNoRowMakesThePlanFail(t *testing.T) {
 		}
 	})
 }
+
+func TestThePlanSaysWhatEachColumnMeans(t *testing.T) {
+	plan := optIn(&ingestv1.ImportBasis{Column: "ok"})
+	plan.Fields = map[string]string{"Kontakt": "email", "Geheim": LeftOut}
+	want := map[string]string{
+		"Kontakt": "email", "Geheim": "-", "ok": "consent", "Name": "first_name, last_name", "Firma": "company", "utm_source": "attribution",
+		"Company size": "employees", "User ID": "user_id", "Opted Out": "unsubscribed", "T-shirt": "attributes.t_shirt", "Created": "attributes.created",
+	}
+	columns := make([]string, 0, len(want))
+	for c := range want {
+		columns = append(columns, c)
+	}
+	if diff := cmp.Diff(want, open(t, plan).Meanings(columns)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -30,6 +30,11 @@ func (s *Server) ImportLeads(stream importStream) error {
 	if err != nil {
 		return err
 	}
+	if columns := im.columns; len(columns) > 0 {
+		if err := stream.Send(&ingestv1.ImportLeadsResponse{Meanings: im.list.Meanings(columns)}); err != nil {
+			return fmt.Errorf("answer plan: %w", err)
+		}
+	}
 	rows := make(chan *ingestv1.ImportRow, rowsAtOnce)
 	both, ctx := errgroup.WithContext(stream.Context())
 	both.Go(func() error {
@@ -49,8 +54,9 @@ func (s *Server) ImportLeads(stream importStream) error {
 
 // importing is one list on its way in.
 type importing struct {
-	list   *roster.List
-	dryRun bool
+	list    *roster.List
+	columns []string
+	dryRun  bool
 	// first is, in a dry run, the row that has told an address already.
 	first  map[string]uint64
 	accept func(ctx context.Context, subs []person.Submission) []person.Outcome
@@ -75,7 +81,7 @@ func (s *Server) openImport(stream importStream) (*importing, error) {
 	if len(faults) > 0 {
 		return nil, invalid(faults)
 	}
-	return &importing{list: list, dryRun: plan.GetDryRun(), first: map[string]uint64{}, accept: s.Accept}, nil
+	return &importing{list: list, columns: plan.GetColumns(), dryRun: plan.GetDryRun(), first: map[string]uint64{}, accept: s.Accept}, nil
 }
 
 func receiveRows(ctx context.Context, stream importStream, rows chan<- *ingestv1.ImportRow) error {
