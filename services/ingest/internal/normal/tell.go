@@ -15,7 +15,7 @@ func Tell(req *ingestv1.CaptureLeadRequest, name, value string) bool {
 	switch name {
 	case "email", "e_mail", "mail", "email_address", "your_email", "work_email", "business_email", "company_email":
 		into = &p.Email
-	case "phone", "phone_number", "telephone", "tel", "mobile", "mobile_phone", "cell":
+	case "phone", "phone_number", "telephone", "telefon", "tel", "mobile", "mobile_phone", "cell":
 		into = &p.Phone
 	case "first_name", "firstname", "fname", "given_name", "forename", "vorname":
 		into = &p.FirstName

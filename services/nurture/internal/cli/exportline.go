@@ -47,9 +47,12 @@ type leadLine struct {
 
 func leadLineOf(m *ingestv1.ExportLeadsResponse) (leadLine, error) {
 	l, p := m.GetLead(), m.GetLead().GetProfile()
-	more, err := json.Marshal(p.GetAttributes()) // sorted by name
-	if err != nil {
-		return leadLine{}, fmt.Errorf("encode attributes: %w", err)
+	more := []byte{}
+	if len(p.GetAttributes()) > 0 {
+		var err error
+		if more, err = json.Marshal(p.GetAttributes()); err != nil { // sorted by name
+			return leadLine{}, fmt.Errorf("encode attributes: %w", err)
+		}
 	}
 	return leadLine{
 		LeadID: l.GetLeadId(), Email: p.GetEmail(), Phone: p.GetPhone(), FirstName: p.GetFirstName(), LastName: p.GetLastName(),
