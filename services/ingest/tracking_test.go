@@ -244,7 +244,8 @@ func TestALibraryThatAsksForItsSettingsIsToldToSendHere(t *testing.T) {
 func TestAnEventThatCannotBeUsedIsKeptForAPerson(t *testing.T) {
 	r := newRoom(t)
 	r.track("/v1/batch", map[string]any{"batch": []any{
-		map[string]any{"type": "dance", "userId": "u"}, map[string]any{"type": "track", "userId": "u", "event": "E"},
+		map[string]any{"type": "dance", "userId": "u"},
+		map[string]any{"type": "track", "userId": "u", "event": "E"},
 		map[string]any{"type": "track", "userId": "u", "event": "E", "integrations": map[string]any{"All": false}},
 	}})
 	parked := r.parked()

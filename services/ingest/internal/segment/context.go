@@ -27,16 +27,24 @@ type Context struct {
 // inherit takes over what is not said here.
 func (c *Context) inherit(s *Context) {
 	for _, pair := range [...][2]*loose.Object{
-		{&c.Campaign, &s.Campaign}, {&c.Referrer, &s.Referrer}, {&c.Page, &s.Page}, {&c.Traits, &s.Traits},
-		{&c.Device, &s.Device}, {&c.OS, &s.OS}, {&c.App, &s.App},
+		{&c.Campaign, &s.Campaign},
+		{&c.Referrer, &s.Referrer},
+		{&c.Page, &s.Page},
+		{&c.Traits, &s.Traits},
+		{&c.Device, &s.Device},
+		{&c.OS, &s.OS},
+		{&c.App, &s.App},
 	} {
 		if *pair[0] == nil {
 			*pair[0] = *pair[1]
 		}
 	}
 	for _, pair := range [...][2]*loose.Text{
-		{&c.Locale, &s.Locale}, {&c.Timezone, &s.Timezone}, {&c.UserAgent, &s.UserAgent},
-		{&c.IP, &s.IP}, {&c.GroupID, &s.GroupID},
+		{&c.Locale, &s.Locale},
+		{&c.Timezone, &s.Timezone},
+		{&c.UserAgent, &s.UserAgent},
+		{&c.IP, &s.IP},
+		{&c.GroupID, &s.GroupID},
 	} {
 		*pair[0] = cmp.Or(*pair[0], *pair[1])
 	}

@@ -79,10 +79,18 @@ func (e *Event) describeFrom(req *ingestv1.CaptureLeadRequest) {
 // fill adds to a profile what it does not know yet.
 func fill(p, known *leadv1.Profile) {
 	for _, pair := range [...][2]*string{
-		{&p.Email, &known.Email}, {&p.Phone, &known.Phone}, {&p.FirstName, &known.FirstName}, {&p.LastName, &known.LastName},
-		{&p.Company, &known.Company}, {&p.CompanyDomain, &known.CompanyDomain}, {&p.JobTitle, &known.JobTitle},
-		{&p.Country, &known.Country}, {&p.Website, &known.Website}, {&p.Industry, &known.Industry},
-		{&p.Language, &known.Language}, {&p.TimeZone, &known.TimeZone},
+		{&p.Email, &known.Email},
+		{&p.Phone, &known.Phone},
+		{&p.FirstName, &known.FirstName},
+		{&p.LastName, &known.LastName},
+		{&p.Company, &known.Company},
+		{&p.CompanyDomain, &known.CompanyDomain},
+		{&p.JobTitle, &known.JobTitle},
+		{&p.Country, &known.Country},
+		{&p.Website, &known.Website},
+		{&p.Industry, &known.Industry},
+		{&p.Language, &known.Language},
+		{&p.TimeZone, &known.TimeZone},
 	} {
 		*pair[0] = cmp.Or(*pair[0], *pair[1])
 	}

@@ -16,9 +16,12 @@ func FuzzForm(f *testing.F) {
 		{"application/x-www-form-urlencoded", "email=jo%40acme.example&first_name=Jo&consent_marketing_email=on"},
 		{"application/x-www-form-urlencoded", "a=%zz&=&&email=\xff&oid=00D&00N5g00000000AB=x"},
 		{"application/json", `{"email":"jo@acme.example","topics":["a",1,null,true],"n":1e999}`},
-		{"application/json", `{"a":{"b":1}}`}, {"application/json", `[`}, {"", `{"email":"x"}`},
+		{"application/json", `{"a":{"b":1}}`},
+		{"application/json", `[`},
+		{"", `{"email":"x"}`},
 		{boundary, "--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\njo@acme.example\r\n--b--\r\n"},
-		{boundary, "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n\x00\r\n--b--"}, {"multipart/form-data", "x"},
+		{boundary, "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n\x00\r\n--b--"},
+		{"multipart/form-data", "x"},
 	} {
 		f.Add(seed[0], []byte(seed[1]))
 	}
