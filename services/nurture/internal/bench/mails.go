@@ -56,6 +56,10 @@ func Mails(ctx context.Context, config string) ([]Line, error) {
 	if err := os.WriteFile(filepath.Join(programs, "bench.yaml"), []byte(oneMail), 0o600); err != nil {
 		return nil, fmt.Errorf("write program: %w", err)
 	}
+	before, err := p.quiet(ctx)
+	if err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if err := p.startCampaign(ctx, programs, sink.addr); err != nil {
 		return nil, err
@@ -64,7 +68,11 @@ func Mails(ctx context.Context, config string) ([]Line, error) {
 		return nil, err
 	}
 	took := time.Since(start).Seconds()
-	return []Line{{"mails", mailedLeads / took, "touches/s"}}, nil
+	after, err := p.quiet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append([]Line{{"mails", mailedLeads / took, "touches/s"}}, after.each("messages_per_mail", before, mailedLeads)...), nil
 }
 
 // captureLeads lets ingest record leads that may be mailed.

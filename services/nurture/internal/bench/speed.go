@@ -20,7 +20,7 @@ func Speed(ctx context.Context, config string) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		took, err := speedToLead(ctx, config, rate)
+		took, messages, err := speedToLead(ctx, config, rate)
 		if err != nil {
 			return nil, err
 		}
@@ -32,6 +32,7 @@ func Speed(ctx context.Context, config string) ([]Line, error) {
 			Line{"engine_hops_p99" + at, quantile(bare, .99), "ms"},
 			Line{"speed_vs_hops" + at, quantile(took, .5) / quantile(bare, .5), "ratio"},
 		)
+		lines = append(lines, messages...)
 	}
 	return lines, nil
 }
@@ -49,40 +50,57 @@ func bareHops(ctx context.Context, rate float64) ([]time.Duration, error) {
 	return hops(ctx, r.bus, 4, tenSeconds(rate))
 }
 
-func speedToLead(ctx context.Context, config string, rate float64) ([]time.Duration, error) {
+// speedToLead also counts the durable messages that a ready lead costs.
+func speedToLead(ctx context.Context, config string, rate float64) (took []time.Duration, messages []Line, err error) {
 	p, err := newPlatform(ctx, config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer p.close()
 	arrived := make(chan string, 10000)
-	hook, err := p.crmSink(ctx, arrived)
-	if err != nil {
-		return nil, err
-	}
-	sink, err := p.smtpSink(ctx)
-	if err != nil {
-		return nil, err
-	}
-	routes, err := p.wideRoutes()
-	if err != nil {
-		return nil, err
-	}
-	for _, start := range []func() error{
-		func() error { return p.startScoring(ctx) },
-		func() error { return p.startCampaign(ctx, filepath.Join(config, "programs"), sink.addr) },
-		func() error { return p.startHandoff(ctx, routes, hook) },
-	} {
-		if err := start(); err != nil {
-			return nil, err
-		}
+	if err := p.startAll(ctx, config, arrived); err != nil {
+		return nil, nil, err
 	}
 	c := client(64)
 	ask := func(id string) error { return askForDemo(ctx, c, p.ingestURL, id) }
 	if _, err := paced(ctx, pace{rate: 20, journeys: 40, prefix: "warm"}, arrived, ask); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return paced(ctx, tenSeconds(rate), arrived, ask)
+	before, err := p.quiet(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if took, err = paced(ctx, tenSeconds(rate), arrived, ask); err != nil {
+		return nil, nil, err
+	}
+	after, err := p.quiet(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return took, after.each(fmt.Sprintf("messages_per_ready_lead_%.0f", rate), before, len(took)), nil
+}
+
+// startAll starts all services, and sinks for what they send.
+func (p *platform) startAll(ctx context.Context, config string, arrived chan<- string) error {
+	hook, err := p.crmSink(ctx, arrived)
+	if err != nil {
+		return err
+	}
+	sink, err := p.smtpSink(ctx)
+	if err != nil {
+		return err
+	}
+	routes, err := p.wideRoutes()
+	if err != nil {
+		return err
+	}
+	if err := p.startScoring(ctx); err != nil {
+		return err
+	}
+	if err := p.startCampaign(ctx, filepath.Join(config, "programs"), sink.addr); err != nil {
+		return err
+	}
+	return p.startHandoff(ctx, routes, hook)
 }
 
 // askForDemo fills in the form of the fast track.
