@@ -16,6 +16,9 @@ import (
 const (
 	// fewest is below what an atomic batch is not worth bisecting.
 	fewest = 64
+	// worthwhile is from how many messages on a batch is less work for the disk: it
+	// is staged in a store of its own, which takes a handful of fsyncs.
+	worthwhile = 12
 	// batchMax is the server's limit for one atomic batch.
 	batchMax = 1000
 )
@@ -24,16 +27,22 @@ const (
 // still the one that was folded. Afterwards every work has its sequence or an
 // error: bus.ErrConflict with a fresh entry to fold again, bus.ErrUnavailable,
 // or one that will not go away.
-func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
+func (l *Ledger[S]) commit(ctx context.Context, works []*work[S], k kind) {
 	for len(works) > 0 {
 		n := min(len(works), batchMax)
-		if l.pace.Batches(n) {
+		if l.batches(n, k) {
 			l.commitBatch(ctx, works[:n])
 		} else {
 			l.commitSingles(ctx, works[:n])
 		}
 		works = works[n:]
 	}
+}
+
+// batches decides how n messages are written. A prompt pass takes what is sooner.
+// Nobody waits for a patient one: it spares the disk, on which others wait.
+func (l *Ledger[S]) batches(n int, k kind) bool {
+	return k == patient && n >= worthwhile || l.pace.Batches(n)
 }
 
 // message builds the record's message with its condition.
@@ -127,7 +136,7 @@ func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err 
 		}
 	}
 	if len(rest) < len(works) {
-		l.commit(ctx, rest)
+		l.commit(ctx, rest, prompt)
 		return
 	}
 	l.halve(ctx, works)
@@ -180,9 +189,9 @@ func (l *Ledger[S]) settle(ctx context.Context, works []*work[S]) {
 
 // publishAll stores messages that stand for themselves, in the way that is
 // quicker for their number. The errors belong to the messages.
-func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg) []error {
+func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg, k kind) []error {
 	errs := make([]error, len(msgs))
-	if l.pace.Batches(len(msgs)) {
+	if l.batches(len(msgs), k) {
 		for start := 0; start < len(msgs); start += batchMax {
 			end := min(start+batchMax, len(msgs))
 			_, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs[start:end], jetstreamext.BatchFlowControl{AckFirst: false})

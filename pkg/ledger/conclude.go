@@ -11,19 +11,54 @@ import (
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 )
 
-// conclude settles the items of a work: callers get their answers, failures
-// are parked or tried again, and what is done may be acknowledged.
-func (ln *lane[S]) conclude(ctx context.Context, w *work[S]) {
+// settle concludes the works of a pass. Those whose schedules are left to a
+// later pass are done but for the acknowledgement of their inputs.
+func (ln *lane[S]) settle(f *flight[S]) {
+	now := ln.l.d.Now()
+	for _, w := range f.works {
+		if w.err != nil {
+			ln.giveBack(f.ctx, w)
+			continue
+		}
+		ln.cache.put(w.lead, w.ent)
+		for i, it := range w.items {
+			ln.l.metrics.ruled(f.ctx, it, w.rulings[i], now)
+		}
+		if w.deferred {
+			ln.postponeArming(w)
+			continue
+		}
+		ln.conclude(f.ctx, w)
+	}
+}
+
+// postponeArming leaves a schedule to a later pass. The lead may be in other passes
+// until then, and its entry changes: what the schedule derives from is kept.
+func (ln *lane[S]) postponeArming(w *work[S]) {
+	if w.rec == nil {
+		w.rec, w.seq = w.ent.rec, w.ent.seq
+	}
+	if len(ln.unarmed) == 0 {
+		ln.unarmedAt = ln.l.d.Now()
+	}
+	ln.unarmed = append(ln.unarmed, w)
+}
+
+// release ends a work whose schedule was left over from an earlier pass.
+func (ln *lane[S]) release(ctx context.Context, w *work[S]) {
 	if w.err != nil {
 		ln.giveBack(ctx, w)
 		return
 	}
-	ln.cache.put(w.lead, w.ent)
+	ln.conclude(ctx, w)
+}
+
+// conclude settles the items of a work: callers get their answers, failures
+// are parked or tried again, and what is done may be acknowledged.
+func (ln *lane[S]) conclude(ctx context.Context, w *work[S]) {
 	var wait []*item
-	now := ln.l.d.Now()
 	for i, it := range w.items {
 		r := w.rulings[i]
-		ln.l.metrics.ruled(ctx, it, r, now)
 		switch {
 		case it.cmd != nil:
 			it.cmd.done <- ln.answer(w, r)

@@ -53,6 +53,8 @@ type feed struct {
 	durable string
 	created uint64
 	filters []string
+	// patient are the kinds of inputs that may wait for company.
+	patient map[string]bool
 	now     func() time.Time
 	metrics *metrics
 	// epoch counts resets; a lane forgets what is pending from earlier ones.
@@ -66,7 +68,8 @@ type feed struct {
 }
 
 // serve sets what the feed reads: some kinds in one bucket, or in all.
-func (f *feed) serve(bucket string, kinds []string) {
+func (f *feed) serve(bucket string, kinds []string, patient map[string]bool) {
+	f.patient = patient
 	f.durable = f.service + allMark
 	if bucket != anyBucket {
 		f.durable = f.service + bucketMark + bucket
@@ -187,7 +190,7 @@ func (f *feed) take(ctx context.Context, msg jetstream.Msg, park func(message, e
 		park(m, err)
 		it, s.done = &item{}, true
 	}
-	it.slot = s
+	it.slot, it.patient = s, f.patient[it.in.Kind]
 	return it, nil
 }
 

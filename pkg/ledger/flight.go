@@ -4,84 +4,196 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 )
 
-// flight is a pass on its way through the commit.
+// kind tells passes of prompt items from those of patient ones.
+type kind int
+
+const (
+	prompt kind = iota
+	patient
+)
+
+// aloftMax is how many passes of a kind are under way at once: one is folded
+// while the one before is committed.
+const aloftMax = 2
+
+// flight is a pass on its way: loaded, folded, committed and armed by a
+// goroutine of its own. The lane does not touch its leads until it lands.
 type flight[S proto.Message] struct {
+	kind  kind
 	works []*work[S]
-	ctx   context.Context //nolint:containedctx // bounds this pass alone
-	end   func()
-	done  chan struct{}
+	// arms are works of earlier passes whose schedules are published with this one.
+	arms []*work[S]
+	// lazy: the schedules of these works are left to a later pass.
+	lazy bool
+	ctx  context.Context //nolint:containedctx // bounds this pass alone
+	end  func()
+	// err: the states or views could not be read, nothing was folded.
+	err error
 }
 
-// begin groups items by lead, loads the states and folds once. It answers nil
-// when there is nothing to commit.
-func (ln *lane[S]) begin(ctx context.Context, items []*item) *flight[S] {
-	works := group[S](items)
-	if len(works) == 0 {
-		return nil
+// mayDepart reports whether a pass could be sent off now.
+func (ln *lane[S]) mayDepart() bool {
+	return ln.prompt.n > 0 && ln.aloft[prompt] < aloftMax || ln.companyIn() <= 0
+}
+
+// companyIn is how long the patient items go on waiting; an hour if there are
+// none, or if they have to wait for a pass to land.
+func (ln *lane[S]) companyIn() time.Duration {
+	switch {
+	case ln.aloft[patient] >= aloftMax, ln.patient.n == 0 && len(ln.unarmed) == 0:
+		return time.Hour
+	case ln.patient.n >= passMax, !ln.busy():
+		return 0
 	}
+	since := ln.patient.since
+	if ln.patient.n == 0 || len(ln.unarmed) > 0 && ln.unarmedAt.Before(since) {
+		since = ln.unarmedAt
+	}
+	return max(since.Add(linger).Sub(ln.l.d.Now()), 0)
+}
+
+// patience is how long the lane may sleep.
+func (ln *lane[S]) patience() time.Duration {
+	wait := ln.companyIn()
+	now := ln.l.d.Now()
+	for lead, h := range ln.held {
+		if _, busy := ln.flying[lead]; !busy {
+			wait = min(wait, max(h.until.Sub(now), 0))
+		}
+	}
+	return wait
+}
+
+// depart sends off what may go.
+func (ln *lane[S]) depart(ctx context.Context) {
+	ln.ripe(ln.l.d.Now())
+	if ln.prompt.n > 0 && ln.aloft[prompt] < aloftMax {
+		ln.launch(ctx, prompt, ln.prompt.load(passMax))
+	}
+	if ln.companyIn() <= 0 {
+		ln.launch(ctx, patient, ln.patient.load(passMax))
+	}
+}
+
+// launch sends off a pass.
+func (ln *lane[S]) launch(ctx context.Context, k kind, items []*item) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	endSpans := ln.l.startSpans(works) //nolint:contextcheck // each work goes on in the trace of its own input
-	f := &flight[S]{works: works, ctx: ctx, done: make(chan struct{}), end: func() { endSpans(); cancel() }}
-	if err := ln.prepare(ctx, works); err != nil {
-		ln.postpone(ctx, works, err)
-		f.end()
-		return nil
+	f := &flight[S]{kind: k, works: group[S](items), lazy: k == prompt && ln.busy(), ctx: ctx}
+	endSpans := ln.l.startSpans(f.works) //nolint:contextcheck // each work goes on in the trace of its own input
+	f.end = func() { endSpans(); cancel() }
+	if k == patient {
+		f.arms = ln.takeUnarmed()
 	}
-	for _, w := range works {
-		w.err = ln.l.fold(w)
-	}
-	return f
-}
-
-// launch commits a pass in the background; its leads are not touched until it lands.
-func (ln *lane[S]) launch(f *flight[S]) {
-	if f == nil {
-		return
-	}
-	ln.flight = f
+	ln.recall(f.works)
 	for _, w := range f.works {
 		ln.flying[w.lead] = struct{}{}
 	}
+	ln.aloft[k]++
 	go func() {
-		defer close(f.done)
-		for todo := ln.round(f.ctx, f.works); len(todo) > 0; todo = ln.round(f.ctx, todo) {
-			for _, w := range todo {
-				w.err = ln.l.fold(w)
-			}
-		}
-		ln.l.cache.put(cacheable(f.works))
-		ln.l.arm(f.ctx, f.works)
+		ln.l.fly(f)
+		ln.landed <- f
 	}()
 }
 
-// land waits for the pass that is being committed and settles its items.
-func (ln *lane[S]) land() {
-	f := ln.flight
-	if f == nil {
-		return
+// takeUnarmed takes the works whose schedules wait, each with the last record of
+// its lead that the lane knows: a schedule derives from that.
+func (ln *lane[S]) takeUnarmed() []*work[S] {
+	for _, w := range ln.unarmed {
+		if _, busy := ln.flying[w.lead]; busy {
+			continue // its record is being written, and will be met
+		}
+		if e, ok := ln.cache.get(w.lead); ok && e.seq > w.seq {
+			w.rec, w.seq = e.rec, e.seq
+		}
 	}
-	<-f.done
-	ln.flight = nil
-	clear(ln.flying)
+	arms := ln.unarmed
+	ln.unarmed = nil
+	return arms
+}
+
+// land settles the items of a pass, and routes what came for its leads meanwhile.
+func (ln *lane[S]) land(f *flight[S]) {
+	ln.aloft[f.kind]--
 	for _, w := range f.works {
-		ln.conclude(f.ctx, w)
+		delete(ln.flying, w.lead)
+	}
+	if f.err != nil {
+		ln.postpone(f.ctx, f.works, f.err)
+	} else {
+		ln.settle(f)
+	}
+	for _, w := range f.arms {
+		ln.release(f.ctx, w)
 	}
 	f.end()
+	after := ln.after
+	ln.after = nil
+	for _, it := range after {
+		ln.route(it)
+	}
 	ln.acknowledge()
 }
 
-// prepare loads the states and lets the service add its view.
-func (ln *lane[S]) prepare(ctx context.Context, works []*work[S]) error {
-	if err := ln.load(ctx, works); err != nil {
+// fly loads the states, folds, commits, and publishes schedules.
+func (l *Ledger[S]) fly(f *flight[S]) {
+	if f.err = l.prepare(f.ctx, f.works); f.err == nil {
+		for _, w := range f.works {
+			w.err = l.fold(w)
+		}
+		for todo := l.round(f.ctx, f.works, f.kind); len(todo) > 0; todo = l.round(f.ctx, todo, f.kind) {
+			for _, w := range todo {
+				w.err = l.fold(w)
+			}
+		}
+		l.cache.put(cacheable(f.works))
+	}
+	l.arm(f.ctx, l.arming(f), f.kind)
+	for _, w := range f.arms {
+		if w.newer != nil {
+			w.err = w.newer.err
+		}
+	}
+}
+
+// arming are the works whose schedules this pass publishes. Of an earlier one
+// whose lead is in this pass too, only the newer record counts.
+func (l *Ledger[S]) arming(f *flight[S]) []*work[S] {
+	var all []*work[S]
+	own := make(map[string]*work[S], len(f.works))
+	for _, w := range f.works {
+		if w.err == nil && f.err == nil {
+			own[w.lead] = w
+		}
+	}
+	for _, w := range f.arms {
+		w.err = nil
+		if w.newer = own[w.lead]; w.newer != nil {
+			w.newer.arm = true
+			continue
+		}
+		all = append(all, w)
+	}
+	for _, w := range own {
+		if w.deferred = w.arm && f.lazy && w.mayWait(); w.arm && !w.deferred {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// prepare completes the states and lets the service add its view.
+func (l *Ledger[S]) prepare(ctx context.Context, works []*work[S]) error {
+	if err := l.load(ctx, works); err != nil {
 		return err
 	}
-	if ln.l.o.Enrich == nil {
+	if l.o.Enrich == nil || len(works) == 0 {
 		return nil
 	}
 	var ins []*Input
@@ -90,12 +202,12 @@ func (ln *lane[S]) prepare(ctx context.Context, works []*work[S]) error {
 			ins = append(ins, &it.in)
 		}
 	}
-	return ln.l.o.Enrich(ctx, ins)
+	return l.o.Enrich(ctx, ins)
 }
 
 // round commits what was folded; it returns the works that met a newer state
 // and have to be folded again.
-func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S]) {
+func (l *Ledger[S]) round(ctx context.Context, works []*work[S], k kind) (again []*work[S]) {
 	var write, confirm []*work[S]
 	for _, w := range works {
 		switch {
@@ -106,15 +218,23 @@ func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S
 			confirm = append(confirm, w)
 		}
 	}
-	again = ln.confirm(ctx, confirm)
-	ln.armCommands(ctx, write)
-	began := ln.l.d.Now()
-	ln.l.seal(ctx, write)
-	ln.l.commit(ctx, sealedOf(write))
-	if len(write) > 0 {
-		ln.l.metrics.commit.Record(ctx, ln.l.d.Now().Sub(began).Seconds(), ln.l.metrics.service)
+	confirmed := make(chan []*work[S], 1)
+	go func() { confirmed <- l.confirm(ctx, confirm) }()
+	again = l.write(ctx, write, k)
+	return append(again, <-confirmed...)
+}
+
+// write commits records; it returns the works that met a newer state.
+func (l *Ledger[S]) write(ctx context.Context, works []*work[S], k kind) (again []*work[S]) {
+	if len(works) == 0 {
+		return nil
 	}
-	for _, w := range write {
+	l.armCommands(ctx, works)
+	began := l.d.Now()
+	l.seal(ctx, works)
+	l.commit(ctx, sealedOf(works), k)
+	l.metrics.commit.Record(ctx, l.d.Now().Sub(began).Seconds(), l.metrics.service)
+	for _, w := range works {
 		switch {
 		case errors.Is(w.err, bus.ErrConflict), errors.Is(w.err, errUnwritten):
 			again = append(again, w)
@@ -122,7 +242,7 @@ func (ln *lane[S]) round(ctx context.Context, works []*work[S]) (again []*work[S
 			w.ent.seq, w.ent.rec, w.ent.sure = w.seq, w.rec, true
 		}
 	}
-	ln.l.metrics.committed(ctx, len(write))
+	l.metrics.committed(ctx, len(works))
 	return again
 }
 
@@ -136,7 +256,7 @@ func sealedOf[S proto.Message](works []*work[S]) []*work[S] {
 
 // confirm checks decisions to change nothing: they are not guarded by a
 // compare-and-set, so the state they were made on must be the last one.
-func (ln *lane[S]) confirm(ctx context.Context, works []*work[S]) (again []*work[S]) {
+func (l *Ledger[S]) confirm(ctx context.Context, works []*work[S]) (again []*work[S]) {
 	if len(works) == 0 {
 		return nil
 	}
@@ -144,7 +264,7 @@ func (ln *lane[S]) confirm(ctx context.Context, works []*work[S]) (again []*work
 	for i, w := range works {
 		leads[i] = w.lead
 	}
-	last, err := ln.l.readLast(ctx, leads)
+	last, err := l.readLast(ctx, leads)
 	for _, w := range works {
 		switch {
 		case err != nil:
@@ -162,14 +282,14 @@ func (ln *lane[S]) confirm(ctx context.Context, works []*work[S]) (again []*work
 // armCommands publishes the schedules of records that a command changes before
 // the record: a command is not redelivered, so a crash between the two must
 // leave a wake-up too many rather than none.
-func (ln *lane[S]) armCommands(ctx context.Context, works []*work[S]) {
+func (l *Ledger[S]) armCommands(ctx context.Context, works []*work[S]) {
 	var early []*work[S]
 	for _, w := range works {
 		if w.arm && w.hasCommand() {
 			early = append(early, w)
 		}
 	}
-	ln.l.arm(ctx, early)
+	l.arm(ctx, early, prompt)
 	for _, w := range early {
 		w.err = nil // published again after the commit, and reported then
 	}

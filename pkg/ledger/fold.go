@@ -79,6 +79,9 @@ type Command struct {
 	// Newborn says that the lead most likely has no record yet, which spares a
 	// look for one. A wrong guess costs a second try, nothing else.
 	Newborn bool
+	// Patient says that the answer may take a moment longer while the service is
+	// busy, so that many commands share a commit.
+	Patient bool
 }
 
 // Entry is a lead's state as it is stored, and where.

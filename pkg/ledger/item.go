@@ -21,6 +21,8 @@ type item struct {
 	from position
 	slot *slot
 	cmd  *command
+	// patient: it may wait a moment for company.
+	patient bool
 	// tries counts the failed attempts of this process.
 	tries int
 }

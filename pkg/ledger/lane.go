@@ -8,18 +8,25 @@ import (
 )
 
 const (
-	// passMax is how many items one pass of a lane takes.
+	// passMax is about how many items one pass of a lane takes.
 	passMax = 1000
-	// drainTime bounds the last pass after a stop.
+	// roomMax bounds the items a lane has at hand before it takes no more.
+	roomMax = 3 * passMax
+	// drainTime bounds one pass, the last one after a stop too.
 	drainTime = 10 * time.Second
 	// backoffMin and backoffMax bound the wait before a failed input is tried again.
 	backoffMin = 50 * time.Millisecond
 	backoffMax = 5 * time.Second
 )
 
-// lane works a set of buckets with one goroutine: all inputs and all commands
-// of a lead pass through it, so within a process a lead is never folded twice at
-// once. Between processes the compare-and-set decides.
+// lane works a set of buckets: all inputs and all commands of a lead pass
+// through its one goroutine, which sends them off in passes; a lead is in one
+// pass at a time, so within a process it is never folded twice at once. Between
+// processes the compare-and-set decides.
+//
+// Prompt items leave at once. Patient ones wait a moment for company while the
+// lane is busy, and so do the schedules of wake-ups: a pass of many is one
+// commit where many passes are many.
 type lane[S proto.Message] struct {
 	l     *Ledger[S]
 	n     int
@@ -28,11 +35,22 @@ type lane[S proto.Message] struct {
 	cache *lru[*entry[S]]
 	feeds map[*feed]*window
 	held  map[string]*holding
-	// flight is the pass being committed, flying its leads; after are items of
-	// those leads that came meanwhile.
-	flight *flight[S]
+	// prompt and patient are at hand and not yet sent off; after are items of
+	// leads that are in a pass.
+	prompt, patient *dock
+	after           []*item
+	// unarmed are committed works whose schedules are not published yet, the first
+	// of them since unarmedAt.
+	unarmed   []*work[S]
+	unarmedAt time.Time
+	// flying are the leads that are in a pass, aloft counts the passes of each
+	// kind, and landed tells which are over.
 	flying map[string]struct{}
-	after  []*item
+	aloft  [2]int
+	landed chan *flight[S]
+	tide   tide
+	// stopping: nothing waits for company any more.
+	stopping bool
 }
 
 // holding is a lead whose input has to be tried again: its later inputs wait
@@ -46,126 +64,118 @@ type holding struct {
 func newLane[S proto.Message](l *Ledger[S], n int) *lane[S] {
 	return &lane[S]{
 		l: l, n: n,
-		in:    make(chan *item, 2*passMax),
-		cmds:  make(chan *item, passMax),
-		cache: newLRU[*entry[S]](l.o.CacheLeads),
-		feeds: map[*feed]*window{},
-		held:  map[string]*holding{},
-
+		in:     make(chan *item, 2*passMax),
+		cmds:   make(chan *item, passMax),
+		cache:  newLRU[*entry[S]](l.o.CacheLeads),
+		feeds:  map[*feed]*window{},
+		held:   map[string]*holding{},
+		prompt: newDock(), patient: newDock(),
 		flying: map[string]struct{}{},
+		landed: make(chan *flight[S], 2*aloftMax),
 	}
 }
 
-// run works until ctx ends; what is at hand then is finished. While much waits,
-// the next pass is folded during the commit of the one before.
+// run works until ctx ends; what is at hand then is finished.
 func (ln *lane[S]) run(ctx context.Context) {
-	for {
-		items, ok := ln.collect(ctx)
-		if !ok {
-			ln.land()
-			ln.stop()
-			return
-		}
-		next := ln.begin(ctx, items)
-		ln.land()
-		ln.launch(next)
-		if len(ln.in) < passMax/2 {
-			ln.land()
-		}
+	for ln.wait(ctx) {
+		ln.takeAll()
+		ln.depart(ctx)
 	}
+	ln.finish(ctx)
 }
 
-// collect waits for something to do and takes all that is at hand. It never
-// lingers: an idle lane answers at once.
-func (ln *lane[S]) collect(ctx context.Context) (items []*item, ok bool) {
-	late := ln.after
-	ln.after = nil
-	for _, it := range late {
-		items = ln.route(items, it)
+// wait blocks until there is something to do. It never lingers over prompt
+// items: an idle lane answers at once.
+func (ln *lane[S]) wait(ctx context.Context) bool {
+	if ctx.Err() != nil || ln.mayDepart() {
+		return ctx.Err() == nil
 	}
-	if len(items) == 0 {
-		if items, ok = ln.wait(ctx); !ok {
-			return nil, false
-		}
+	in, cmds := ln.in, ln.cmds
+	if !ln.hasRoom() {
+		in, cmds = nil, nil
 	}
-	for len(items) < passMax {
-		select {
-		case it := <-ln.in:
-			items = ln.admit(items, it)
-			continue
-		case it := <-ln.cmds:
-			items = ln.route(items, it)
-			continue
-		default:
-		}
-		break
-	}
-	return ln.ripe(items), true
-}
-
-// wait blocks until there is something to do.
-func (ln *lane[S]) wait(ctx context.Context) (items []*item, ok bool) {
-	timer := time.NewTimer(ln.nextRetry())
+	timer := time.NewTimer(ln.patience())
 	defer timer.Stop()
 	select {
-	case it := <-ln.in:
-		return ln.admit(items, it), true
-	case it := <-ln.cmds:
-		return ln.route(items, it), true
+	case it := <-in:
+		ln.admit(it)
+	case it := <-cmds:
+		ln.obey(it)
+	case f := <-ln.landed:
+		ln.land(f)
 	case <-timer.C:
-		return nil, true
 	case <-ctx.Done():
-		return nil, false
+		return false
+	}
+	return true
+}
+
+// takeAll takes what else is at hand.
+func (ln *lane[S]) takeAll() {
+	for ln.hasRoom() {
+		select {
+		case f := <-ln.landed:
+			ln.land(f)
+		case it := <-ln.in:
+			ln.admit(it)
+		case it := <-ln.cmds:
+			ln.obey(it)
+		default:
+			return
+		}
 	}
 }
+
+func (ln *lane[S]) hasRoom() bool { return ln.prompt.n+ln.patient.n+len(ln.after) < roomMax }
 
 // admit takes a delivered item.
-func (ln *lane[S]) admit(items []*item, it *item) []*item {
+func (ln *lane[S]) admit(it *item) {
 	ln.feeds[it.slot.feed].add(it.slot)
-	if it.slot.done {
-		return items
+	if !it.slot.done {
+		ln.tide.rise(ln.l.d.Now())
+		ln.route(it)
 	}
-	return ln.route(items, it)
 }
 
-// route adds an item to the pass, behind an input of its lead that has to be
-// tried again, or after the commit that its lead is part of.
-func (ln *lane[S]) route(items []*item, it *item) []*item {
-	if _, busy := ln.flying[it.in.Lead]; busy {
+// obey takes a command.
+func (ln *lane[S]) obey(it *item) {
+	ln.tide.rise(ln.l.d.Now())
+	ln.route(it)
+}
+
+// route puts an item behind what there is of its lead: behind a pass that the
+// lead is part of, behind an input that has to be tried again, or among the
+// items at hand. A prompt item takes the patient ones of its lead along.
+func (ln *lane[S]) route(it *item) {
+	lead := it.in.Lead
+	if _, busy := ln.flying[lead]; busy {
 		ln.after = append(ln.after, it)
-		return items
+		return
 	}
-	if h, ok := ln.held[it.in.Lead]; ok && it.cmd == nil {
+	if h, ok := ln.held[lead]; ok && it.cmd == nil {
 		h.items = append(h.items, it)
-		return items
+		return
 	}
-	return append(items, it)
+	if it.patient && !ln.prompt.has(lead) && ln.busy() {
+		ln.patient.add(ln.l.d.Now(), it)
+		return
+	}
+	ln.prompt.add(ln.l.d.Now(), append(ln.patient.take(lead), it)...)
 }
 
 // ripe adds the held items whose time has come, in front of newer ones.
-func (ln *lane[S]) ripe(items []*item) []*item {
-	now := ln.l.d.Now()
+func (ln *lane[S]) ripe(now time.Time) {
 	for lead, h := range ln.held {
-		if h.until.After(now) {
+		if _, busy := ln.flying[lead]; busy || h.until.After(now) {
 			continue
 		}
 		for _, it := range h.items {
 			it.tries = h.tries
 		}
-		items = append(h.items, items...)
+		later := append(ln.patient.take(lead), ln.prompt.take(lead)...)
+		ln.prompt.add(now, append(h.items, later...)...)
 		delete(ln.held, lead)
 	}
-	return items
-}
-
-// nextRetry is how long the lane may sleep.
-func (ln *lane[S]) nextRetry() time.Duration {
-	wait := time.Hour
-	now := ln.l.d.Now()
-	for _, h := range ln.held {
-		wait = min(wait, max(h.until.Sub(now), 0))
-	}
-	return wait
 }
 
 // hold sets a lead's inputs aside for a while.
@@ -193,8 +203,13 @@ func (ln *lane[S]) acknowledge() {
 	}
 }
 
-// stop answers the callers that still wait.
-func (ln *lane[S]) stop() {
+// finish completes what is at hand, and answers the callers that still wait.
+func (ln *lane[S]) finish(ctx context.Context) {
+	ln.stopping = true
+	for ln.aloft != [2]int{} || ln.prompt.n > 0 || ln.patient.n > 0 || len(ln.unarmed) > 0 {
+		ln.depart(ctx)
+		ln.land(<-ln.landed)
+	}
 	for {
 		select {
 		case it := <-ln.cmds:
@@ -203,6 +218,10 @@ func (ln *lane[S]) stop() {
 			return
 		}
 	}
+}
+
+func (ln *lane[S]) busy() bool {
+	return !ln.stopping && ln.tide.read(ln.l.d.Now()) > busyAbove
 }
 
 // group gathers items by lead, both in order of arrival.
@@ -219,13 +238,4 @@ func group[S proto.Message](items []*item) []*work[S] {
 		w.items = append(w.items, it)
 	}
 	return works
-}
-
-func (w *work[S]) hasCommand() bool {
-	for _, it := range w.items {
-		if it.cmd != nil {
-			return true
-		}
-	}
-	return false
 }

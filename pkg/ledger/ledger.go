@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,6 +23,9 @@ type Source struct {
 	Stream string
 	// Kinds are the last tokens wanted, e.g. "state" or "outcome.*".
 	Kinds []string
+	// Patient inputs may wait a moment for company while the service is busy, so
+	// that many share a commit: for what nobody waits for.
+	Patient bool
 }
 
 // Options say what a service is. Service, Stream, New and Fold are required.
@@ -177,7 +181,7 @@ func (l *Ledger[S]) openFeeds(ctx context.Context, ln *lane[S]) ([]openFeed, err
 		}
 		for _, bucket := range l.bucketsOf(ln.n) {
 			f := &feed{log: l.d.Log, stream: stream, name: src.Stream, service: l.o.Service, created: created, now: l.d.Now, metrics: l.metrics}
-			f.serve(bucket, src.Kinds)
+			f.serve(bucket, src.Kinds, l.patientKinds(src.Stream))
 			cons, err := f.open(ctx)
 			if err != nil {
 				return nil, err
@@ -213,6 +217,20 @@ func (l *Ledger[S]) sources() []Source {
 		all = append(all, s)
 	}
 	return append(all, own)
+}
+
+// patientKinds are the first tokens of the kinds of a stream that may wait: those
+// of patient sources, and wake-ups, which are late by nature.
+func (l *Ledger[S]) patientKinds(stream string) map[string]bool {
+	kinds := map[string]bool{bus.KindDue: stream == l.o.Stream}
+	for _, src := range l.o.Sources {
+		for _, kind := range src.Kinds {
+			if first, _, _ := strings.Cut(kind, "."); src.Stream == stream && src.Patient {
+				kinds[first] = true
+			}
+		}
+	}
+	return kinds
 }
 
 // created is the identity of a stream: its creation time.

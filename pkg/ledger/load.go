@@ -13,33 +13,39 @@ import (
 // multiGet is how many subjects one read of the log may name.
 const multiGet = 1000
 
-// load fills in the entries of leads the lane does not have in memory: from
-// Redis, and what Redis does not have from the log.
-func (ln *lane[S]) load(ctx context.Context, works []*work[S]) error {
-	var missing []string
+// recall fills in the entries that the lane has in memory, and those of leads
+// that are most likely new.
+func (ln *lane[S]) recall(works []*work[S]) {
 	for _, w := range works {
 		if e, ok := ln.cache.get(w.lead); ok {
 			w.ent = e
 			e.sure = false
-			continue
-		}
-		if w.items[0].newborn() {
+		} else if w.items[0].newborn() {
 			w.ent = ln.l.newEntry(0, nil)
-			continue
 		}
-		missing = append(missing, w.lead)
+	}
+}
+
+// load fills in the other entries: from Redis, and what Redis does not have from
+// the log.
+func (l *Ledger[S]) load(ctx context.Context, works []*work[S]) error {
+	var missing []string
+	for _, w := range works {
+		if w.ent == nil {
+			missing = append(missing, w.lead)
+		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	found := ln.l.openCached(ctx, ln.l.cache.get(ctx, missing))
+	found := l.openCached(ctx, l.cache.get(ctx, missing))
 	rest := missing[:0:0]
 	for _, lead := range missing {
 		if _, ok := found[lead]; !ok {
 			rest = append(rest, lead)
 		}
 	}
-	logged, err := ln.l.readLast(ctx, rest)
+	logged, err := l.readLast(ctx, rest)
 	if err != nil {
 		return err
 	}
@@ -48,7 +54,7 @@ func (ln *lane[S]) load(ctx context.Context, works []*work[S]) error {
 			continue
 		}
 		if c, ok := found[w.lead]; ok {
-			w.ent = ln.l.newEntry(c.seq, c.rec)
+			w.ent = l.newEntry(c.seq, c.rec)
 			continue
 		}
 		w.ent = logged[w.lead]

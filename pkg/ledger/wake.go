@@ -96,7 +96,7 @@ const armRounds = 8
 
 // arm publishes the schedules of works, before their inputs are acknowledged.
 // A work whose schedule is not stored gets the error.
-func (l *Ledger[S]) arm(ctx context.Context, works []*work[S]) {
+func (l *Ledger[S]) arm(ctx context.Context, works []*work[S], k kind) {
 	wishes := make([]wish[S], 0, len(works))
 	for _, w := range works {
 		switch {
@@ -108,7 +108,8 @@ func (l *Ledger[S]) arm(ctx context.Context, works []*work[S]) {
 		}
 	}
 	for round := 0; len(wishes) > 0 && round < armRounds; round++ {
-		wishes = l.armOnce(ctx, wishes)
+		wishes = l.armOnce(ctx, wishes, k)
+		k = prompt // one that met a newer record must not spoil the others again
 	}
 	for _, left := range wishes {
 		left.work.err = fmt.Errorf("schedule wake-up: %w", errUnwritten)
@@ -124,7 +125,7 @@ type wish[S proto.Message] struct {
 }
 
 // armOnce publishes schedules. Those that met a newer record come back with it.
-func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S]) (again []wish[S]) {
+func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S], k kind) (again []wish[S]) {
 	var msgs []*nats.Msg
 	var sent []wish[S]
 	for _, v := range wishes {
@@ -143,7 +144,7 @@ func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S]) (again []wish
 	}
 	l.metrics.armed.Add(ctx, int64(len(msgs)), l.metrics.service)
 	var stale []wish[S]
-	for i, err := range l.publishAll(ctx, msgs) {
+	for i, err := range l.publishAll(ctx, msgs, k) {
 		switch err = bus.Classify(err); {
 		case err == nil:
 		case errors.Is(err, bus.ErrConflict):

@@ -58,9 +58,33 @@ type work[S proto.Message] struct {
 	seq uint64
 	// arm: a schedule has to be published for the record's wake-up.
 	arm bool
-	err error // of the commit
+	// deferred: that is left to a later pass. newer is the work of the same lead in
+	// that pass, if there is one: then its schedule counts.
+	deferred bool
+	newer    *work[S]
+	err      error // of the commit
 	// ctx carries the trace the record belongs to; nil without one.
 	ctx context.Context //nolint:containedctx // the span of this work, not of a call
+}
+
+func (w *work[S]) hasCommand() bool {
+	for _, it := range w.items {
+		if it.cmd != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// mayWait reports whether nothing but its schedule is left to be done: nobody
+// waits for an answer, and no input failed.
+func (w *work[S]) mayWait() bool {
+	for _, r := range w.rulings {
+		if r.verdict == failed || r.verdict == waiting {
+			return false
+		}
+	}
+	return !w.hasCommand()
 }
 
 // errFoldPanic marks a fold that panicked: a bug, parked like a refusal.
