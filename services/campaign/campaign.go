@@ -112,10 +112,10 @@ func (s *Service) openLedger() (err error) {
 		New:  func() *campaignv1.State { return &campaignv1.State{} },
 		Fold: s.fold, Enrich: s.pin,
 		Sources: []ledger.Source{
-			{Stream: bus.Leads, Kinds: []string{bus.KindState}},
-			{Stream: bus.Scores, Kinds: []string{bus.KindState}},
-			{Stream: bus.Handoff, Kinds: []string{bus.KindState}},
-			{Stream: bus.Campaign, Kinds: []string{bus.KindOutcome + ".*"}},
+			{Stream: bus.Leads, Kinds: []string{bus.KindState}, Patient: true},
+			{Stream: bus.Scores, Kinds: []string{bus.KindState}, Patient: true},
+			{Stream: bus.Handoff, Kinds: []string{bus.KindState}, Patient: true},
+			{Stream: bus.Campaign, Kinds: []string{bus.KindOutcome + ".*"}, Patient: true},
 		},
 		Lanes: s.cfg.Lanes,
 	}, ledger.Deps{Bus: s.deps.Bus, Redis: s.deps.Redis, Log: s.deps.Log, Now: s.deps.Now})

@@ -19,9 +19,9 @@ import (
 // THE FLOW. A score record says "qualified" -> the router proposes a rep
 // (Router.Enrich, kept in the record's cause) -> the desk decides: held, or
 // assigned with a delivery intended -> the ledger commits the record -> the
-// deliverer sends the dossier and stores the outcome -> the desk folds the
-// outcome: delivered, tried again later, or parked. Sales' answers come as
-// commands, the rep's clock and retries as wake-ups, by the same path.
+// deliverer sends the dossier and commands the outcome -> the desk folds it:
+// delivered, tried again later, or parked. Sales' answers come as commands, the
+// rep's clock and retries as wake-ups, by the same path.
 
 type (
 	state  = *handoffv1.State
@@ -39,7 +39,7 @@ func (h handler) fold(s state, in ledger.Input, now time.Time) (change, error) {
 		return h.scored(s, in, now)
 	case in.Due():
 		return h.due(s, in, now)
-	case in.Stream == bus.Handoff && in.Kind == bus.KindOutcome:
+	case in.Kind == bus.KindOutcome:
 		return h.outcome(s, in, now)
 	default:
 		return h.command(s, in, now)
@@ -104,6 +104,8 @@ func (h handler) due(s state, in ledger.Input, now time.Time) (change, error) {
 	return changed(h.desk.Due(s, view, now)), nil
 }
 
+// outcome is what became of an attempt: a command of the deliverer. (It was a
+// message of its own once; logs that have those are still read.)
 func (h handler) outcome(s state, in ledger.Input, now time.Time) (change, error) {
 	o := &handoffv1.DeliveryOutcome{}
 	if err := proto.Unmarshal(in.Data, o); err != nil {

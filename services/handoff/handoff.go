@@ -123,6 +123,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s.deliverer = crm.NewDeliverer(crm.Options{
 		Bus: deps.Bus, Endpoint: endpoint, Collect: evidence.Collect, Log: deps.Log, Now: deps.Now, Workers: cfg.Deliveries,
+		Settle: s.settle, Settled: s.settled,
 	})
 	s.server = rpc.NewServer(s.ledger, evidence.Collect)
 	return s, nil
@@ -142,8 +143,8 @@ func (s *Service) openLedger(cfg Config, routes Routes) error {
 		Fold:    handler{desk.New(routes.Policy)}.fold,
 		Sources: []ledger.Source{
 			{Stream: bus.Scores, Kinds: []string{bus.KindState}},
-			{Stream: bus.Leads, Kinds: []string{bus.KindState}},
-			{Stream: bus.Handoff, Kinds: []string{bus.KindOutcome + ".*"}},
+			{Stream: bus.Leads, Kinds: []string{bus.KindState}, Patient: true},
+			{Stream: bus.Handoff, Kinds: []string{bus.KindOutcome + ".*"}, Patient: true},
 		},
 		Enrich: router.Enrich,
 		Lanes:  cfg.Lanes,
@@ -157,9 +158,11 @@ func (s *Service) openLedger(cfg Config, routes Routes) error {
 // Ledger is the service's log, for `nurture verify`.
 func (s *Service) Ledger() *ledger.Ledger[state] { return s.ledger }
 
-// Run works until ctx ends: calls in flight are answered first, then the lanes
-// and the deliveries under way finish.
+// Run works until ctx ends: calls in flight are answered first, then the
+// deliveries under way finish, then the lanes, which fold the last outcomes.
 func (s *Service) Run(ctx context.Context) error {
+	lanes, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLanes()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	gauges, err := s.observe()
@@ -169,9 +172,12 @@ func (s *Service) Run(ctx context.Context) error {
 	defer func() { _ = gauges.Unregister() }()
 	all, work := errgroup.WithContext(work)
 	all.Go(func() error { return s.board.Follow(work, s.deps.Bus) })
-	all.Go(func() error { return s.afterReady(work, s.ledger.Run) })
+	all.Go(func() error { return s.afterReady(lanes, s.ledger.Run) })
 	all.Go(func() error { return s.afterReady(work, s.offer) })
-	all.Go(func() error { return s.deliverer.Run(work) })
+	all.Go(func() error {
+		defer stopLanes()
+		return s.afterReady(work, s.deliverer.Run)
+	})
 	all.Go(func() error {
 		defer stop()
 		serving, cancel := context.WithCancel(ctx)

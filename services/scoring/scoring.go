@@ -103,7 +103,7 @@ func (s *Service) openLedger(cfg Config) error {
 		Fold:    folder{s.model}.fold,
 		Sources: []ledger.Source{
 			{Stream: bus.Leads, Kinds: []string{bus.KindState}},
-			{Stream: bus.Handoff, Kinds: []string{bus.KindState}},
+			{Stream: bus.Handoff, Kinds: []string{bus.KindState}, Patient: true},
 		},
 		Lanes: cfg.Lanes,
 	}, ledger.Deps{Bus: s.deps.Bus, Redis: s.deps.Redis, Log: s.deps.Log, Now: s.deps.Now})

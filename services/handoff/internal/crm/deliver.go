@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,11 +39,19 @@ type Options struct {
 	Endpoint *Endpoint
 	// Collect asks for the evidence, within a time of its own.
 	Collect func(ctx context.Context, h *handoffv1.Handoff) dossier.Parts
+	// Settle folds an outcome and returns when its record is durable.
+	Settle func(ctx context.Context, lead string, o *handoffv1.DeliveryOutcome) error
+	// Settled reports whether the outcome of an attempt was folded.
+	Settled func(ctx context.Context, lead string, in *handoffv1.DeliveryIntended) (bool, error)
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Workers is how many attempts may run at once in this process.
 	Workers int
 }
+
+// waitingPer is how many records are at hand per attempt that may run: outcomes
+// share commits, and whoever waits for one holds up no attempt.
+const waitingPer = 8
 
 // Deliverer works on the delivery intents in handoff records. It may attempt
 // an intent twice (a crash between the answer and the durable outcome), always
@@ -50,10 +59,18 @@ type Options struct {
 type Deliverer struct {
 	Options
 	meters meters
+	// desks are as many as attempts may run at once.
+	desks chan struct{}
+	tell  *bus.Scribe
 }
 
 // NewDeliverer makes a deliverer.
-func NewDeliverer(o Options) *Deliverer { return &Deliverer{Options: o, meters: newMeters()} }
+func NewDeliverer(o Options) *Deliverer {
+	return &Deliverer{
+		Options: o, meters: newMeters(), desks: make(chan struct{}, o.Workers),
+		tell: bus.NewScribe(bus.ScribeOptions{Bus: o.Bus, Patient: true, Now: o.Now}),
+	}
+}
 
 // Run works until ctx ends and the attempts under way are over.
 func (d *Deliverer) Run(ctx context.Context) error {
@@ -63,8 +80,13 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 	opts := bus.WorkOptions{
 		Stream: bus.Handoff, Durable: durable, Kinds: []string{bus.KindState},
-		Batch: 1, Workers: d.Workers, AckWait: wait,
+		Batch: 1, Workers: waitingPer * d.Workers, AckWait: wait,
 	}
+	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var told sync.WaitGroup
+	told.Go(func() { d.tell.Run(telling) })
+	defer told.Wait()
+	defer stop()
 	return d.Bus.Work(ctx, opts, func(ctx context.Context, msgs []bus.Msg) {
 		ctx, cancel := lingering(ctx)
 		defer cancel()
@@ -138,29 +160,19 @@ func decode(raw []byte) (*ledgerv1.Record, *handoffv1.State, []*handoffv1.Event,
 	return rec, state, events, nil
 }
 
-// deliver makes one attempt and stores its outcome. An error means that the
-// outcome could not be stored and the record must be worked on again.
+// deliver makes one attempt and has its outcome folded. An error means that the
+// outcome is not durable and the record must be worked on again.
 func (d *Deliverer) deliver(ctx context.Context, m bus.Msg, state *handoffv1.State, in *handoffv1.DeliveryIntended) error {
-	del := in.GetDelivery()
-	subject := bus.Subject(bus.Handoff, m.Lead, bus.KindOutcome, fmt.Sprintf("%s-%d", del.GetId(), in.GetAttempt()))
 	if m.Attempt > 1 {
-		if done, err := d.exists(ctx, subject); done || err != nil {
+		if done, err := d.Settled(ctx, m.Lead, in); done || err != nil {
 			return err
 		}
 	}
-	ctx, span := tracer().Start(ctx, "deliver "+del.GetType(), trace.WithSpanKind(trace.SpanKindClient))
-	defer span.End()
-	began := d.Now()
-	outcome, err := d.attempt(ctx, desk.StayOf(state, del.GetId()), in)
+	outcome, err := d.attempt(ctx, desk.StayOf(state, in.GetDelivery().GetId()), in)
 	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil && !outcome.GetDelivered() {
-		return fmt.Errorf("shutting down: %w", ctx.Err())
-	}
-	outcome.DeliveryId, outcome.Attempt = del.GetId(), in.GetAttempt()
-	d.meters.attempt(ctx, del, outcome, d.Now().Sub(began))
-	return d.store(ctx, subject, outcome)
+	return d.Settle(ctx, m.Lead, outcome)
 }
 
 func (d *Deliverer) exists(ctx context.Context, subject string) (bool, error) {
@@ -171,21 +183,40 @@ func (d *Deliverer) exists(ctx context.Context, subject string) (bool, error) {
 	return err == nil, err
 }
 
-func (d *Deliverer) store(ctx context.Context, subject string, o *handoffv1.DeliveryOutcome) error {
-	raw, err := proto.Marshal(o)
+// attempt makes the attempt, when its turn has come.
+func (d *Deliverer) attempt(ctx context.Context, h *handoffv1.Handoff, in *handoffv1.DeliveryIntended) (*handoffv1.DeliveryOutcome, error) {
+	del := in.GetDelivery()
+	ctx, span := tracer().Start(ctx, "deliver "+del.GetType(), trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	told := make(chan error, 1)
+	outcome, err := d.atDesk(ctx, h, in, told)
 	if err != nil {
-		return fmt.Errorf("encode outcome: %w", err)
+		return nil, err
 	}
-	msg := &nats.Msg{Subject: subject, Data: raw, Header: nats.Header{}}
-	msg.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("outcome-%s-%d", o.GetDeliveryId(), o.GetAttempt()))
-	bus.Inject(ctx, msg.Header)
-	_, err = d.Bus.Publish(ctx, msg)
-	return err
+	if err := <-told; err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil && !outcome.GetDelivered() {
+		return nil, fmt.Errorf("shutting down: %w", ctx.Err())
+	}
+	outcome.DeliveryId, outcome.Attempt = del.GetId(), in.GetAttempt()
+	if outcome.GetHttpStatus() == 410 {
+		return outcome, d.disable(ctx)
+	}
+	return outcome, nil
 }
 
-// attempt assembles the event and sends it: to the CRM, and the first time to
-// whoever listens on OUTBOUND.
-func (d *Deliverer) attempt(ctx context.Context, h *handoffv1.Handoff, in *handoffv1.DeliveryIntended) (*handoffv1.DeliveryOutcome, error) {
+// atDesk assembles the event and sends it: to the CRM, and the first time to
+// whoever listens on OUTBOUND. told gets the result of the latter; nobody waits
+// for it at the desk.
+func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handoffv1.DeliveryIntended, told chan<- error) (*handoffv1.DeliveryOutcome, error) {
+	select {
+	case d.desks <- struct{}{}:
+		defer func() { <-d.desks }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("shutting down: %w", ctx.Err())
+	}
+	began := d.Now()
 	var parts dossier.Parts
 	disabled := false
 	ask, askCtx := errgroup.WithContext(ctx)
@@ -196,20 +227,15 @@ func (d *Deliverer) attempt(ctx context.Context, h *handoffv1.Handoff, in *hando
 	}
 	body, err := d.body(ctx, in, parts)
 	if err != nil {
+		told <- nil
 		return d.refuse(reasonTooLarge, err.Error()), nil
 	}
+	go func() { told <- d.publish(ctx, in, body) }()
 	outcome := d.refuse(reasonDisabled, "the endpoint answered 410 Gone before; mend it, change the endpoint's generation, then redeliver")
-	send, sendCtx := errgroup.WithContext(ctx)
-	send.Go(func() error { return d.publish(sendCtx, in, body) })
 	if !disabled {
-		send.Go(func() error { outcome = d.post(ctx, in.GetDelivery().GetId(), body); return nil })
+		outcome = d.post(ctx, in.GetDelivery().GetId(), body)
 	}
-	if err := send.Wait(); err != nil {
-		return nil, err
-	}
-	if outcome.GetHttpStatus() == 410 {
-		return outcome, d.disable(ctx)
-	}
+	d.meters.attempt(ctx, in.GetDelivery(), outcome, d.Now().Sub(began))
 	return outcome, nil
 }
 
@@ -249,6 +275,5 @@ func (d *Deliverer) publish(ctx context.Context, in *handoffv1.DeliveryIntended,
 	msg.Header.Set(jetstream.MsgIDHeader, in.GetDelivery().GetId())
 	msg.Header.Set("Content-Type", ContentType)
 	bus.Inject(ctx, msg.Header)
-	_, err := d.Bus.Publish(ctx, msg)
-	return err
+	return d.tell.Put(ctx, msg)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,11 +29,14 @@ type bench struct {
 	*Deliverer
 	posts atomic.Int32
 	parts dossier.Parts
+
+	mu       sync.Mutex
+	outcomes map[uint32]*handoffv1.DeliveryOutcome
 }
 
 func newBench(t *testing.T, handler http.HandlerFunc) *bench {
 	t.Helper()
-	b := &bench{}
+	b := &bench{outcomes: map[uint32]*handoffv1.DeliveryOutcome{}}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.posts.Add(1)
 		handler(w, r)
@@ -45,8 +49,34 @@ func newBench(t *testing.T, handler http.HandlerFunc) *bench {
 			parts.Handoff = h
 			return parts
 		},
+		Settle: b.settle,
+		Settled: func(_ context.Context, _ string, in *handoffv1.DeliveryIntended) (bool, error) {
+			return b.outcome(in.GetAttempt()) != nil, nil
+		},
 	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var telling sync.WaitGroup
+	telling.Go(func() { b.tell.Run(ctx) })
+	t.Cleanup(func() { cancel(); telling.Wait() })
 	return b
+}
+
+// settle remembers outcomes, as the service's records do.
+func (b *bench) settle(_ context.Context, lead string, o *handoffv1.DeliveryOutcome) error {
+	if lead != "lead-1" || o.GetDeliveryId() != "ho_lead-1_1_1" {
+		return fmt.Errorf("outcome of %s for %s", o.GetDeliveryId(), lead)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outcomes[o.GetAttempt()] = o
+	return nil
+}
+
+// outcome is what was settled of an attempt; nil for nothing.
+func (b *bench) outcome(attempt uint32) *handoffv1.DeliveryOutcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.outcomes[attempt]
 }
 
 // intent is the record of a delivery's attempt.
@@ -76,22 +106,6 @@ func record(t *testing.T, del *handoffv1.Delivery, events ...*handoffv1.Event) b
 	}
 }
 
-func (b *bench) outcome(t *testing.T, attempt int) *handoffv1.DeliveryOutcome {
-	t.Helper()
-	msg, err := b.Bus.LastMsg(t.Context(), bus.Handoff, bus.Subject(bus.Handoff, "lead-1", bus.KindOutcome, fmt.Sprintf("ho_lead-1_1_1-%d", attempt)))
-	if errors.Is(err, bus.ErrNoMessage) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &handoffv1.DeliveryOutcome{}
-	if err := proto.Unmarshal(msg.Data, o); err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
 func TestAnAttemptWhoseOutcomeIsStoredIsNotRepeated(t *testing.T) {
 	b := newBench(t, code(200, ""))
 	m := intent(t, 1)
@@ -100,8 +114,8 @@ func TestAnAttemptWhoseOutcomeIsStoredIsNotRepeated(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if b.posts.Load() != 1 || !b.outcome(t, 1).GetDelivered() {
-		t.Fatalf("%d posts, outcome %v", b.posts.Load(), b.outcome(t, 1))
+	if b.posts.Load() != 1 || !b.outcome(1).GetDelivered() {
+		t.Fatalf("%d posts, outcome %v", b.posts.Load(), b.outcome(1))
 	}
 }
 
@@ -113,7 +127,7 @@ func TestARetryGoesToTheCRMAloneAndNotAgainToOutbound(t *testing.T) {
 	if _, err := b.Bus.LastMsg(t.Context(), bus.Outbound, bus.OutboundSubject("handoff.assigned")); !errors.Is(err, bus.ErrNoMessage) {
 		t.Fatalf("got %v", err)
 	}
-	if o := b.outcome(t, 2); !o.GetDelivered() || o.GetAttempt() != 2 {
+	if o := b.outcome(2); !o.GetDelivered() || o.GetAttempt() != 2 {
 		t.Fatalf("got %v", o)
 	}
 }
@@ -127,7 +141,7 @@ func TestAShutdownLeavesAnAttemptToTheNextProcess(t *testing.T) {
 	if err := b.work(ctx, intent(t, 1)); err == nil {
 		t.Fatal("the record counts as done")
 	}
-	if o := b.outcome(t, 1); o != nil {
+	if o := b.outcome(1); o != nil {
 		t.Fatalf("a failure that is ours was stored as the CRM's: %v", o)
 	}
 }
@@ -151,7 +165,7 @@ func TestADossierThatCannotBeMadeToFitIsForAPerson(t *testing.T) {
 	if err := b.work(t.Context(), intent(t, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if o := b.outcome(t, 1); !o.GetPermanent() || o.GetReason() != reasonTooLarge || b.posts.Load() != 0 {
+	if o := b.outcome(1); !o.GetPermanent() || o.GetReason() != reasonTooLarge || b.posts.Load() != 0 {
 		t.Fatalf("got %v after %d posts", o, b.posts.Load())
 	}
 }
@@ -177,7 +191,7 @@ func TestAFirstDisablingIsForAllReplicasAndForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if b.posts.Load() != 1 || b.outcome(t, 3).GetReason() != reasonDisabled {
-		t.Fatalf("%d posts, last outcome %v", b.posts.Load(), b.outcome(t, 3))
+	if b.posts.Load() != 1 || b.outcome(3).GetReason() != reasonDisabled {
+		t.Fatalf("%d posts, last outcome %v", b.posts.Load(), b.outcome(3))
 	}
 }

@@ -53,11 +53,10 @@ func (t *sitting) attempt(d *handoffv1.Delivery) {
 // Outcome folds what became of one attempt. An outcome of an attempt that is
 // not the one under way was folded before.
 func (d Desk) Outcome(s *handoffv1.State, o *handoffv1.DeliveryOutcome, now time.Time) Decision {
-	del := find(s, o.GetDeliveryId())
-	if del == nil || del.GetStatus() != pending || del.GetAttempts() != o.GetAttempt() {
+	if !Awaits(s, o.GetDeliveryId(), o.GetAttempt()) {
 		return same(SettledBefore)
 	}
-	t := d.sit(s, now)
+	t, del := d.sit(s, now), find(s, o.GetDeliveryId())
 	del.LastError, del.Reason = o.GetError(), o.GetReason()
 	switch {
 	case o.GetDelivered():
@@ -68,6 +67,13 @@ func (d Desk) Outcome(s *handoffv1.State, o *handoffv1.DeliveryOutcome, now time
 		return t.settled(del, DeliveryParked)
 	}
 	return t.retry(del, o)
+}
+
+// Awaits reports whether an attempt of a delivery is under way and its outcome
+// not known.
+func Awaits(s *handoffv1.State, id string, attempt uint32) bool {
+	del := find(s, id)
+	return del.GetStatus() == pending && del.GetAttempts() == attempt
 }
 
 // retry plans the next attempt, or parks the delivery when there is none left.
