@@ -60,6 +60,10 @@ func Mails(ctx context.Context, config string) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
+	began, err := cpuTime()
+	if err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if err := p.startCampaign(ctx, programs, sink.addr); err != nil {
 		return nil, err
@@ -68,11 +72,15 @@ func Mails(ctx context.Context, config string) ([]Line, error) {
 		return nil, err
 	}
 	took := time.Since(start).Seconds()
+	cpu, err := cpuEach("cpu_per_mail", began, mailedLeads)
+	if err != nil {
+		return nil, err
+	}
 	after, err := p.quiet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return append([]Line{{"mails", mailedLeads / took, "touches/s"}}, after.each("messages_per_mail", before, mailedLeads)...), nil
+	return append([]Line{{"mails", mailedLeads / took, "touches/s"}, cpu}, after.each("messages_per_mail", before, mailedLeads)...), nil
 }
 
 // captureLeads lets ingest record leads that may be mailed.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ func Speed(ctx context.Context, config string) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		took, messages, err := speedToLead(ctx, config, rate)
+		took, more, err := speedToLead(ctx, config, rate)
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +33,7 @@ func Speed(ctx context.Context, config string) ([]Line, error) {
 			Line{"engine_hops_p99" + at, quantile(bare, .99), "ms"},
 			Line{"speed_vs_hops" + at, quantile(took, .5) / quantile(bare, .5), "ratio"},
 		)
-		lines = append(lines, messages...)
+		lines = append(lines, more...)
 	}
 	return lines, nil
 }
@@ -50,8 +51,9 @@ func bareHops(ctx context.Context, rate float64) ([]time.Duration, error) {
 	return hops(ctx, r.bus, 4, tenSeconds(rate))
 }
 
-// speedToLead also counts the durable messages that a ready lead costs.
-func speedToLead(ctx context.Context, config string, rate float64) (took []time.Duration, messages []Line, err error) {
+// speedToLead also counts the durable messages that a ready lead costs, and says
+// where its time goes.
+func speedToLead(ctx context.Context, config string, rate float64) (took []time.Duration, lines []Line, err error) {
 	p, err := newPlatform(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -70,14 +72,24 @@ func speedToLead(ctx context.Context, config string, rate float64) (took []time.
 	if err != nil {
 		return nil, nil, err
 	}
+	began, err := cpuTime()
+	if err != nil {
+		return nil, nil, err
+	}
 	if took, err = paced(ctx, tenSeconds(rate), arrived, ask); err != nil {
+		return nil, nil, err
+	}
+	at := fmt.Sprintf("_%.0f", rate)
+	cpu, err := cpuEach("cpu_per_ready_lead"+at, began, len(took))
+	if err != nil {
 		return nil, nil, err
 	}
 	after, err := p.quiet(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return took, after.each(fmt.Sprintf("messages_per_ready_lead_%.0f", rate), before, len(took)), nil
+	legs, err := p.stations(ctx, at)
+	return took, slices.Concat(after.each("messages_per_ready_lead"+at, before, len(took)), []Line{cpu}, legs), err
 }
 
 // startAll starts all services, and sinks for what they send.
