@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -53,6 +54,8 @@ type Bus struct {
 	NC  *nats.Conn
 	JS  jetstream.JetStream
 	log *slog.Logger
+	// streams are the handles of streams read from: opening one asks the server.
+	streams sync.Map
 }
 
 // Connect opens a connection that reconnects by itself for ever, and checks
@@ -143,7 +146,7 @@ func (b *Bus) Claim(ctx context.Context, subject string, data []byte) (won bool,
 // LastMsg reads the last message of a subject from the stream itself;
 // ErrNoMessage when there is none.
 func (b *Bus) LastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	s, err := b.JS.Stream(ctx, stream)
+	s, err := b.opened(ctx, stream)
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", stream, Classify(err))
 	}
@@ -155,6 +158,18 @@ func (b *Bus) LastMsg(ctx context.Context, stream, subject string) (*jetstream.R
 		return nil, fmt.Errorf("read %s: %w", subject, Classify(err))
 	}
 	return msg, nil
+}
+
+// opened gives the handle of a stream.
+func (b *Bus) opened(ctx context.Context, name string) (jetstream.Stream, error) {
+	if s, ok := b.streams.Load(name); ok {
+		return s.(jetstream.Stream), nil //nolint:forcetypeassert,errcheck // nothing else is stored
+	}
+	s, err := b.JS.Stream(ctx, name)
+	if err == nil {
+		b.streams.Store(name, s)
+	}
+	return s, err
 }
 
 // ExpectLast makes a publish conditional: the subject's last message must have

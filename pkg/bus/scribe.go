@@ -18,19 +18,17 @@ const (
 	// scribeQueue bounds what waits to be written.
 	scribeQueue = 4 * scribeMax
 	// scribeLinger is how long a patient scribe waits for more.
-	scribeLinger = 200 * time.Millisecond
+	scribeLinger = 500 * time.Millisecond
 	// scribeBusy: a group that came together within scribeLinger and is smaller is
 	// not worth waiting for next time.
 	scribeBusy = 4
-	// worthwhile is from how many messages on a batch is less work for the disk.
-	worthwhile = 12
 )
 
 // ScribeOptions say how a Scribe writes.
 type ScribeOptions struct {
 	Bus *Bus
 	// Patient: nobody waits for the single message, so a busy scribe waits a
-	// moment for more, and writes in batches that spare the disk.
+	// moment for more.
 	Patient bool
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -130,7 +128,7 @@ func (s *Scribe) gather(ctx context.Context, linger bool) (group []line) {
 
 func (s *Scribe) commit(ctx context.Context, group []line) {
 	n := len(group)
-	if n > 1 && (s.o.Patient && n >= worthwhile || s.pace.Batches(n)) && s.batch(ctx, group) {
+	if s.pace.Batches(n) && s.batch(ctx, group) {
 		return
 	}
 	began := s.o.Now()

@@ -132,6 +132,8 @@ type stored struct {
 	lead string
 	seq  uint64
 	raw  []byte
+	// born: it is the first of its lead, so an entry that exists is newer.
+	born bool
 }
 
 func (c *cache) write(ctx context.Context, recs []stored) error {
@@ -141,6 +143,10 @@ func (c *cache) write(ctx context.Context, recs []stored) error {
 			pipe.ScriptLoad(ctx, setIfNewer) // Script.Load would forget its hash: a pipeline has no answer yet
 		}
 		for _, r := range recs {
+			if r.born { // a script costs ten times as much
+				pipe.SetNX(ctx, CacheKey(c.stream, r.lead), EncodeCache(r.seq, r.raw), cacheTTL)
+				continue
+			}
 			c.script.EvalSha(ctx, pipe, []string{CacheKey(c.stream, r.lead)},
 				fmt.Sprintf("%0*x", seqDigits, r.seq), r.raw, cacheTTL.Milliseconds())
 		}

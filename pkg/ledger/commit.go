@@ -16,9 +16,6 @@ import (
 const (
 	// fewest is below what an atomic batch is not worth bisecting.
 	fewest = 64
-	// worthwhile is from how many messages on a batch is less work for the disk: it
-	// is staged in a store of its own, which takes a handful of fsyncs.
-	worthwhile = 12
 	// batchMax is the server's limit for one atomic batch.
 	batchMax = 1000
 )
@@ -27,22 +24,16 @@ const (
 // still the one that was folded. Afterwards every work has its sequence or an
 // error: bus.ErrConflict with a fresh entry to fold again, bus.ErrUnavailable,
 // or one that will not go away.
-func (l *Ledger[S]) commit(ctx context.Context, works []*work[S], k kind) {
+func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
 	for len(works) > 0 {
 		n := min(len(works), batchMax)
-		if l.batches(n, k) {
+		if l.pace.Batches(n) {
 			l.commitBatch(ctx, works[:n])
 		} else {
 			l.commitSingles(ctx, works[:n])
 		}
 		works = works[n:]
 	}
-}
-
-// batches decides how n messages are written. A prompt pass takes what is sooner.
-// Nobody waits for a patient one: it spares the disk, on which others wait.
-func (l *Ledger[S]) batches(n int, k kind) bool {
-	return k == patient && n >= worthwhile || l.pace.Batches(n)
 }
 
 // message builds the record's message with its condition.
@@ -136,7 +127,7 @@ func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err 
 		}
 	}
 	if len(rest) < len(works) {
-		l.commit(ctx, rest, prompt)
+		l.commit(ctx, rest)
 		return
 	}
 	l.halve(ctx, works)
@@ -189,9 +180,9 @@ func (l *Ledger[S]) settle(ctx context.Context, works []*work[S]) {
 
 // publishAll stores messages that stand for themselves, in the way that is
 // quicker for their number. The errors belong to the messages.
-func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg, k kind) []error {
+func (l *Ledger[S]) publishAll(ctx context.Context, msgs []*nats.Msg) []error {
 	errs := make([]error, len(msgs))
-	if l.batches(len(msgs), k) {
+	if l.pace.Batches(len(msgs)) {
 		for start := 0; start < len(msgs); start += batchMax {
 			end := min(start+batchMax, len(msgs))
 			_, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs[start:end], jetstreamext.BatchFlowControl{AckFirst: false})
@@ -218,7 +209,7 @@ func cacheable[S proto.Message](works []*work[S]) []stored {
 	recs := make([]stored, 0, len(works))
 	for _, w := range works {
 		if w.rec != nil && w.err == nil {
-			recs = append(recs, stored{lead: w.lead, seq: w.seq, raw: w.raw})
+			recs = append(recs, stored{lead: w.lead, seq: w.seq, raw: w.raw, born: w.rec.GetVersion() == 1})
 		}
 	}
 	return recs

@@ -24,7 +24,7 @@ type crash struct {
 func startMortal(t *testing.T, b *bus.Bus) *crash {
 	t.Helper()
 	c := &crash{bus: b, done: make(chan struct{})}
-	l := open(t, b, ledgertest.Miniredis(t), options())
+	l := open(t, b, ledgertest.Miniredis(t), patientOptions())
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go func() {
@@ -67,7 +67,7 @@ func TestCrash(t *testing.T) {
 		c.kill(t)
 	}
 	<-said
-	l := open(t, writer, ledgertest.Miniredis(t), options())
+	l := open(t, writer, ledgertest.Miniredis(t), patientOptions())
 	start(t, l)
 	allHeard(t, l, leads, words)
 	rep, err := l.Verify(t.Context())

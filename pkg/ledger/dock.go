@@ -7,7 +7,7 @@ import (
 
 const (
 	// linger is how long a patient item waits for company at most, while its lane is busy.
-	linger = 200 * time.Millisecond
+	linger = 500 * time.Millisecond
 	// busyAbove is how many items within a second make a lane busy: below it every
 	// item is served at once.
 	busyAbove = 50

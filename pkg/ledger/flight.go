@@ -147,14 +147,14 @@ func (l *Ledger[S]) fly(f *flight[S]) {
 		for _, w := range f.works {
 			w.err = l.fold(w)
 		}
-		for todo := l.round(f.ctx, f.works, f.kind); len(todo) > 0; todo = l.round(f.ctx, todo, f.kind) {
+		for todo := l.round(f.ctx, f.works); len(todo) > 0; todo = l.round(f.ctx, todo) {
 			for _, w := range todo {
 				w.err = l.fold(w)
 			}
 		}
 		l.cache.put(cacheable(f.works))
 	}
-	l.arm(f.ctx, l.arming(f), f.kind)
+	l.arm(f.ctx, l.arming(f))
 	for _, w := range f.arms {
 		if w.newer != nil {
 			w.err = w.newer.err
@@ -207,7 +207,7 @@ func (l *Ledger[S]) prepare(ctx context.Context, works []*work[S]) error {
 
 // round commits what was folded; it returns the works that met a newer state
 // and have to be folded again.
-func (l *Ledger[S]) round(ctx context.Context, works []*work[S], k kind) (again []*work[S]) {
+func (l *Ledger[S]) round(ctx context.Context, works []*work[S]) (again []*work[S]) {
 	var write, confirm []*work[S]
 	for _, w := range works {
 		switch {
@@ -220,19 +220,19 @@ func (l *Ledger[S]) round(ctx context.Context, works []*work[S], k kind) (again 
 	}
 	confirmed := make(chan []*work[S], 1)
 	go func() { confirmed <- l.confirm(ctx, confirm) }()
-	again = l.write(ctx, write, k)
+	again = l.write(ctx, write)
 	return append(again, <-confirmed...)
 }
 
 // write commits records; it returns the works that met a newer state.
-func (l *Ledger[S]) write(ctx context.Context, works []*work[S], k kind) (again []*work[S]) {
+func (l *Ledger[S]) write(ctx context.Context, works []*work[S]) (again []*work[S]) {
 	if len(works) == 0 {
 		return nil
 	}
 	l.armCommands(ctx, works)
 	began := l.d.Now()
 	l.seal(ctx, works)
-	l.commit(ctx, sealedOf(works), k)
+	l.commit(ctx, sealedOf(works))
 	l.metrics.commit.Record(ctx, l.d.Now().Sub(began).Seconds(), l.metrics.service)
 	for _, w := range works {
 		switch {
@@ -289,7 +289,7 @@ func (l *Ledger[S]) armCommands(ctx context.Context, works []*work[S]) {
 			early = append(early, w)
 		}
 	}
-	l.arm(ctx, early, prompt)
+	l.arm(ctx, early)
 	for _, w := range early {
 		w.err = nil // published again after the commit, and reported then
 	}

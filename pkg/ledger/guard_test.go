@@ -43,7 +43,7 @@ func TestAnOwnerThatStoodStillDoesNotReplaceTheWakeUpOfItsSuccessor(t *testing.T
 	write(2, soon)
 
 	w := &work[*leadv1.Lead]{lead: "lead1", ent: l.newEntry(oldSeq, old), arm: true}
-	l.arm(t.Context(), []*work[*leadv1.Lead]{w}, prompt)
+	l.arm(t.Context(), []*work[*leadv1.Lead]{w})
 	if w.err != nil {
 		t.Fatal(w.err)
 	}

@@ -71,6 +71,13 @@ func options() ledger.Options[state] {
 	}
 }
 
+// patientOptions are those of a service whose inputs may wait for company.
+func patientOptions() ledger.Options[state] {
+	o := options()
+	o.Sources[0].Patient = true
+	return o
+}
+
 // open makes a ledger that does not run yet.
 func open(t *testing.T, b *bus.Bus, rdb redis.UniversalClient, o ledger.Options[state]) *ledger.Ledger[state] {
 	t.Helper()

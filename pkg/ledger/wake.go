@@ -46,19 +46,23 @@ func pending(armed *timestamppb.Timestamp, clock time.Time) bool {
 }
 
 // needsArming reports whether a schedule has to be published: none is pending,
-// or the pending one is too late. One that is too early costs a fold, and is
-// cheaper than publishing a schedule with every record.
-func needsArming(armed *timestamppb.Timestamp, wake, clock time.Time) bool {
-	return !pending(armed, clock) || wake.Before(armed.AsTime())
+// or the pending one is too late by more than the jitter of two. One that is too
+// early costs a fold, and is cheaper than publishing a schedule with every record.
+func needsArming(armed *timestamppb.Timestamp, wake, now, clock time.Time) bool {
+	return !pending(armed, clock) || wake.Add(2*jitter(wake, now)).Before(armed.AsTime())
+}
+
+// jitter is by how much a schedule may be later than the wake-up.
+func jitter(wake, now time.Time) time.Duration {
+	return min(max(wake.Sub(now), 0)/jitterShare, maxJitter)
 }
 
 // armTime is when the schedule fires: never before wake, and later by a jitter
 // that depends on the lead alone.
 func armTime(lead string, wake, now time.Time) time.Time {
-	span := min(max(wake.Sub(now), 0)/jitterShare, maxJitter)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(lead))
-	return wake.Add(span * time.Duration(h.Sum32()%1024) / 1024)
+	return wake.Add(jitter(wake, now) * time.Duration(h.Sum32()%1024) / 1024)
 }
 
 // schedule builds the message that wakes a lead up; nil when its record asks
@@ -96,7 +100,7 @@ const armRounds = 8
 
 // arm publishes the schedules of works, before their inputs are acknowledged.
 // A work whose schedule is not stored gets the error.
-func (l *Ledger[S]) arm(ctx context.Context, works []*work[S], k kind) {
+func (l *Ledger[S]) arm(ctx context.Context, works []*work[S]) {
 	wishes := make([]wish[S], 0, len(works))
 	for _, w := range works {
 		switch {
@@ -108,8 +112,7 @@ func (l *Ledger[S]) arm(ctx context.Context, works []*work[S], k kind) {
 		}
 	}
 	for round := 0; len(wishes) > 0 && round < armRounds; round++ {
-		wishes = l.armOnce(ctx, wishes, k)
-		k = prompt // one that met a newer record must not spoil the others again
+		wishes = l.armOnce(ctx, wishes)
 	}
 	for _, left := range wishes {
 		left.work.err = fmt.Errorf("schedule wake-up: %w", errUnwritten)
@@ -125,7 +128,7 @@ type wish[S proto.Message] struct {
 }
 
 // armOnce publishes schedules. Those that met a newer record come back with it.
-func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S], k kind) (again []wish[S]) {
+func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S]) (again []wish[S]) {
 	var msgs []*nats.Msg
 	var sent []wish[S]
 	for _, v := range wishes {
@@ -144,7 +147,7 @@ func (l *Ledger[S]) armOnce(ctx context.Context, wishes []wish[S], k kind) (agai
 	}
 	l.metrics.armed.Add(ctx, int64(len(msgs)), l.metrics.service)
 	var stale []wish[S]
-	for i, err := range l.publishAll(ctx, msgs, k) {
+	for i, err := range l.publishAll(ctx, msgs) {
 		switch err = bus.Classify(err); {
 		case err == nil:
 		case errors.Is(err, bus.ErrConflict):

@@ -23,10 +23,11 @@ func TestAScheduleIsPublishedUnlessOneIsPendingInTime(t *testing.T) {
 		"none":                             {nil, moment(200), true},
 		"pending in time":                  {timestamppb.New(moment(150)), moment(200), false},
 		"pending too late":                 {timestamppb.New(moment(250)), moment(200), true},
+		"pending, late by its jitter":      {timestamppb.New(moment(201)), moment(200), false},
 		"fired before a late input folded": {timestamppb.New(moment(90)), moment(91), true},
 		"perhaps fired just now":           {timestamppb.New(moment(100).Add(clockSkew / 2)), moment(102), true},
 	} {
-		if got := needsArming(tt.armed, tt.wake, clock); got != tt.want {
+		if got := needsArming(tt.armed, tt.wake, clock, clock); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}

@@ -287,7 +287,7 @@ func (d *draft[S]) finish(l *Ledger[S], w *work[S]) error {
 	w.arm = d.rearm
 	if !d.wake.IsZero() {
 		d.rec.WakeAt = timestamppb.New(d.wake)
-		if needsArming(d.rec.GetArmedAt(), d.wake, d.clock) {
+		if needsArming(d.rec.GetArmedAt(), d.wake, d.now, d.clock) {
 			d.rec.ArmedAt = timestamppb.New(armTime(w.lead, d.wake, d.now))
 			w.arm = true
 		}

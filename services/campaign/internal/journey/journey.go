@@ -148,7 +148,7 @@ func (t *Turn) tellFacts(facts *leadv1.Facts) {
 
 // ScoreTold takes what scoring says now.
 func (t *Turn) ScoreTold(score *leadv1.ScoreFacts, s leadv1.Stage, since time.Time) {
-	if score != nil && !proto.Equal(t.s.View.Score, score) {
+	if score != nil && tells(t.s.View.Score, score) {
 		t.s.View.Score = score
 		t.change(Told)
 	}
@@ -156,6 +156,21 @@ func (t *Turn) ScoreTold(score *leadv1.ScoreFacts, s leadv1.Stage, since time.Ti
 		t.setStage(s, since)
 	}
 	t.run()
+}
+
+// fadeGrain is the share of its points by which a score must have faded to be
+// worth a record when nothing else about it changed. A view fades unnoticed
+// between two records anyway.
+const fadeGrain = 0.01
+
+// tells reports whether a score says anything new.
+func tells(old, score *leadv1.ScoreFacts) bool {
+	if faded := old.GetBehaviour() - score.GetBehaviour(); faded < 0 || faded > fadeGrain*old.GetBehaviour() {
+		return true
+	}
+	same := proto.CloneOf(score)
+	same.Behaviour = old.GetBehaviour()
+	return !proto.Equal(old, same)
 }
 
 // Introduce tells a lead that campaign has not met, as the services know it
@@ -172,9 +187,11 @@ func (t *Turn) Introduce(view *leadv1.View) {
 }
 
 // SalesTold takes what handoff says now: the stage that follows from it (or
-// UNSPECIFIED for none), and whether sales gave the lead back just now.
+// UNSPECIFIED for none), and whether sales gave the lead back just now. A stage
+// that is known already is no news.
 func (t *Turn) SalesTold(s leadv1.Stage, recycled bool) {
-	if s != leadv1.Stage_STAGE_UNSPECIFIED && (t.s.StageAt == nil || t.now.After(t.s.GetStageAt().AsTime())) {
+	known := t.s.StageAt != nil && (t.s.Stage == s || !t.now.After(t.s.GetStageAt().AsTime()))
+	if s != leadv1.Stage_STAGE_UNSPECIFIED && !known {
 		t.setStage(s, t.now)
 	}
 	t.recycled = recycled

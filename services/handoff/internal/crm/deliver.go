@@ -51,7 +51,7 @@ type Options struct {
 
 // waitingPer is how many records are at hand per attempt that may run: outcomes
 // share commits, and whoever waits for one holds up no attempt.
-const waitingPer = 8
+const waitingPer = 16
 
 // Deliverer works on the delivery intents in handoff records. It may attempt
 // an intent twice (a crash between the answer and the durable outcome), always

@@ -63,6 +63,7 @@ func (r Router) Enrich(ctx context.Context, ins []*ledger.Input) error {
 	if len(needs) == 0 {
 		return nil
 	}
+	r.hear(ins, needs)
 	ctx, cancel := context.WithTimeout(ctx, r.Within)
 	defer cancel()
 	r.look(ctx, needs)
@@ -126,15 +127,37 @@ func (r Router) factsIn(in *ledger.Input) *leadv1.Facts {
 	return r.Facts(s.GetLead())
 }
 
-// look asks for the views of all leads at once.
-func (r Router) look(ctx context.Context, needs []*need) {
-	ids := make([]string, len(needs))
-	for i, n := range needs {
-		ids[i] = n.in.Lead
+// hear takes what ingest's own records in this pass say about leads that are
+// looked at: a lead that is ready at once comes together with its first record,
+// and nobody has to be asked.
+func (r Router) hear(ins []*ledger.Input, needs []*need) {
+	told := map[string]*ledger.Input{}
+	for _, in := range ins {
+		if in.Stream == bus.Leads && in.Kind == bus.KindState {
+			told[in.Lead] = in
+		}
 	}
-	views, err := r.Views.View(ctx, ids)
-	if err != nil {
-		r.Log.Warn("look up leads for routing", "leads", len(ids), "error", err)
+	for _, n := range needs {
+		if in := told[n.in.Lead]; in != nil && n.facts == nil {
+			n.facts = r.factsIn(in)
+		}
+	}
+}
+
+// look asks for the views of all leads at once, but for those of which all is known.
+func (r Router) look(ctx context.Context, needs []*need) {
+	var ids []string
+	for _, n := range needs {
+		if n.facts == nil || n.score == nil {
+			ids = append(ids, n.in.Lead)
+		}
+	}
+	var views map[string]*leadv1.View
+	if len(ids) > 0 {
+		var err error
+		if views, err = r.Views.View(ctx, ids); err != nil {
+			r.Log.Warn("look up leads for routing", "leads", len(ids), "error", err)
+		}
 	}
 	for _, n := range needs {
 		n.view = &leadv1.View{LeadId: n.in.Lead}
