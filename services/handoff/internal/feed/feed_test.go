@@ -205,3 +205,18 @@ func TestEvidenceIsWhatCameInTime(t *testing.T) {
 		t.Fatalf("got %+v", p)
 	}
 }
+
+func TestALeadThatComesWithItsFirstRecordIsRoutedWithoutAQuestion(t *testing.T) {
+	o := &owners{}
+	told := input(t, bus.Leads, "l1", &ingestv1.State{Lead: &leadv1.Lead{LeadId: "l1", Profile: &leadv1.Profile{Email: "jo@acme.example"}}})
+	ready := qualifies(t, "l1")
+	if err := router(o).Enrich(t.Context(), []*ledger.Input{told, ready}); err != nil {
+		t.Fatal(err)
+	}
+	if v := viewOf(t, ready); v.GetRep() == "" || !v.GetLead().GetLead().GetHasEmail() || v.GetLead().GetScore().GetFit() != 33 {
+		t.Errorf("routed by %v", v)
+	}
+	if o.views != 0 || o.log != 0 {
+		t.Errorf("asked %d and %d times", o.views, o.log)
+	}
+}
