@@ -80,6 +80,70 @@ func (ErasureStatus) EnumDescriptor() ([]byte, []int) {
 	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{0}
 }
 
+// SalesStatus is what a CRM says became of a handoff.
+type SalesStatus int32
+
+const (
+	SalesStatus_SALES_STATUS_UNSPECIFIED SalesStatus = 0
+	SalesStatus_SALES_STATUS_ACCEPTED    SalesStatus = 1
+	// The opportunity is confirmed (SQL).
+	SalesStatus_SALES_STATUS_QUALIFIED SalesStatus = 2
+	SalesStatus_SALES_STATUS_REJECTED  SalesStatus = 3
+	SalesStatus_SALES_STATUS_WON       SalesStatus = 4
+	SalesStatus_SALES_STATUS_LOST      SalesStatus = 5
+	// The CRM does not have it any more.
+	SalesStatus_SALES_STATUS_DELETED SalesStatus = 6
+)
+
+// Enum value maps for SalesStatus.
+var (
+	SalesStatus_name = map[int32]string{
+		0: "SALES_STATUS_UNSPECIFIED",
+		1: "SALES_STATUS_ACCEPTED",
+		2: "SALES_STATUS_QUALIFIED",
+		3: "SALES_STATUS_REJECTED",
+		4: "SALES_STATUS_WON",
+		5: "SALES_STATUS_LOST",
+		6: "SALES_STATUS_DELETED",
+	}
+	SalesStatus_value = map[string]int32{
+		"SALES_STATUS_UNSPECIFIED": 0,
+		"SALES_STATUS_ACCEPTED":    1,
+		"SALES_STATUS_QUALIFIED":   2,
+		"SALES_STATUS_REJECTED":    3,
+		"SALES_STATUS_WON":         4,
+		"SALES_STATUS_LOST":        5,
+		"SALES_STATUS_DELETED":     6,
+	}
+)
+
+func (x SalesStatus) Enum() *SalesStatus {
+	p := new(SalesStatus)
+	*p = x
+	return p
+}
+
+func (x SalesStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SalesStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[1].Descriptor()
+}
+
+func (SalesStatus) Type() protoreflect.EnumType {
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[1]
+}
+
+func (x SalesStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SalesStatus.Descriptor instead.
+func (SalesStatus) EnumDescriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{1}
+}
+
 type ImportBasis_Kind int32
 
 const (
@@ -119,11 +183,11 @@ func (x ImportBasis_Kind) String() string {
 }
 
 func (ImportBasis_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_nurture_ingest_v1_ingest_proto_enumTypes[1].Descriptor()
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[2].Descriptor()
 }
 
 func (ImportBasis_Kind) Type() protoreflect.EnumType {
-	return &file_nurture_ingest_v1_ingest_proto_enumTypes[1]
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[2]
 }
 
 func (x ImportBasis_Kind) Number() protoreflect.EnumNumber {
@@ -182,11 +246,11 @@ func (x ImportLeadsResponse_Result) String() string {
 }
 
 func (ImportLeadsResponse_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_nurture_ingest_v1_ingest_proto_enumTypes[2].Descriptor()
+	return file_nurture_ingest_v1_ingest_proto_enumTypes[3].Descriptor()
 }
 
 func (ImportLeadsResponse_Result) Type() protoreflect.EnumType {
-	return &file_nurture_ingest_v1_ingest_proto_enumTypes[2]
+	return &file_nurture_ingest_v1_ingest_proto_enumTypes[3]
 }
 
 func (x ImportLeadsResponse_Result) Number() protoreflect.EnumNumber {
@@ -3340,6 +3404,8 @@ type Inbound struct {
 	//	*Inbound_Capture
 	//	*Inbound_Track
 	//	*Inbound_Consent
+	//	*Inbound_Fetch
+	//	*Inbound_Sales
 	Command       isInbound_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3409,6 +3475,24 @@ func (x *Inbound) GetConsent() *RecordConsentRequest {
 	return nil
 }
 
+func (x *Inbound) GetFetch() *Fetch {
+	if x != nil {
+		if x, ok := x.Command.(*Inbound_Fetch); ok {
+			return x.Fetch
+		}
+	}
+	return nil
+}
+
+func (x *Inbound) GetSales() *Sales {
+	if x != nil {
+		if x, ok := x.Command.(*Inbound_Sales); ok {
+			return x.Sales
+		}
+	}
+	return nil
+}
+
 type isInbound_Command interface {
 	isInbound_Command()
 }
@@ -3425,11 +3509,23 @@ type Inbound_Consent struct {
 	Consent *RecordConsentRequest `protobuf:"bytes,3,opt,name=consent,proto3,oneof"`
 }
 
+type Inbound_Fetch struct {
+	Fetch *Fetch `protobuf:"bytes,4,opt,name=fetch,proto3,oneof"`
+}
+
+type Inbound_Sales struct {
+	Sales *Sales `protobuf:"bytes,5,opt,name=sales,proto3,oneof"`
+}
+
 func (*Inbound_Capture) isInbound_Command() {}
 
 func (*Inbound_Track) isInbound_Command() {}
 
 func (*Inbound_Consent) isInbound_Command() {}
+
+func (*Inbound_Fetch) isInbound_Command() {}
+
+func (*Inbound_Sales) isInbound_Command() {}
 
 type ImportLeadsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6860,6 +6956,237 @@ func (x *ListedSuppression) GetEntry() *SuppressionEntry {
 	return nil
 }
 
+// Fetch is something of which a verified sender told only the id. It waits on
+// `inbound.<source>.fetch` until ingest has asked the sender for the rest.
+type Fetch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the source that told it.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The sender's own id of what it told; repeats within the source are ignored.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// What is to be asked for, in the dialect's own words, e.g. "lead".
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The sender's id of it.
+	Ref string `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`
+	// What the notification told besides: form_id, ad_id, ...
+	Facts         map[string]string      `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fetch) Reset() {
+	*x = Fetch{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fetch) ProtoMessage() {}
+
+func (x *Fetch) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
+func (*Fetch) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *Fetch) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Fetch) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Fetch) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Fetch) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *Fetch) GetFacts() map[string]string {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+func (x *Fetch) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *Fetch) GetReceivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceivedAt
+	}
+	return nil
+}
+
+// Sales is what a verified CRM told about a handoff. It waits on
+// `inbound.<source>.sales` until handoff has taken it.
+type Sales struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The CRM's own id of this message; repeats within the source are ignored.
+	Id     string      `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Status SalesStatus `protobuf:"varint,3,opt,name=status,proto3,enum=nurture.ingest.v1.SalesStatus" json:"status,omitempty"`
+	// Which lead: our id, or else the id this source once captured it under.
+	LeadId     string `protobuf:"bytes,4,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	ExternalId string `protobuf:"bytes,5,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// With REJECTED. UNSPECIFIED: the CRM's word for it is in text.
+	Reason v1.RejectReason `protobuf:"varint,6,opt,name=reason,proto3,enum=nurture.lead.v1.RejectReason" json:"reason,omitempty"`
+	Text   string          `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	// Deal value in the minor unit of `currency` (cents); 0 when unknown.
+	AmountMinor int64 `protobuf:"varint,8,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217.
+	Currency string `protobuf:"bytes,9,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Who answered, as the CRM names them; for the record.
+	By            string                 `protobuf:"bytes,10,opt,name=by,proto3" json:"by,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sales) Reset() {
+	*x = Sales{}
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sales) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sales) ProtoMessage() {}
+
+func (x *Sales) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sales.ProtoReflect.Descriptor instead.
+func (*Sales) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *Sales) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Sales) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Sales) GetStatus() SalesStatus {
+	if x != nil {
+		return x.Status
+	}
+	return SalesStatus_SALES_STATUS_UNSPECIFIED
+}
+
+func (x *Sales) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Sales) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *Sales) GetReason() v1.RejectReason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.RejectReason(0)
+}
+
+func (x *Sales) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Sales) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *Sales) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Sales) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Sales) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
 var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
@@ -7121,11 +7448,13 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x129\n" +
 	"\n" +
-	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xdd\x01\n" +
+	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xc1\x02\n" +
 	"\aInbound\x12A\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestH\x00R\acapture\x12?\n" +
 	"\x05track\x18\x02 \x01(\v2'.nurture.ingest.v1.TrackActivityRequestH\x00R\x05track\x12C\n" +
-	"\aconsent\x18\x03 \x01(\v2'.nurture.ingest.v1.RecordConsentRequestH\x00R\aconsentB\t\n" +
+	"\aconsent\x18\x03 \x01(\v2'.nurture.ingest.v1.RecordConsentRequestH\x00R\aconsent\x120\n" +
+	"\x05fetch\x18\x04 \x01(\v2\x18.nurture.ingest.v1.FetchH\x00R\x05fetch\x120\n" +
+	"\x05sales\x18\x05 \x01(\v2\x18.nurture.ingest.v1.SalesH\x00R\x05salesB\t\n" +
 	"\acommand\"\x8a\x01\n" +
 	"\x12ImportLeadsRequest\x123\n" +
 	"\x04plan\x18\x01 \x01(\v2\x1d.nurture.ingest.v1.ImportPlanH\x00R\x04plan\x120\n" +
@@ -7387,12 +7716,49 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\"b\n" +
 	"\x11ListedSuppression\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x129\n" +
-	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entry*\x80\x01\n" +
+	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entry\"\xc4\x02\n" +
+	"\x05Fetch\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03ref\x18\x04 \x01(\tR\x03ref\x129\n" +
+	"\x05facts\x18\x05 \x03(\v2#.nurture.ingest.v1.Fetch.FactsEntryR\x05facts\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12;\n" +
+	"\vreceived_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"receivedAt\x1a8\n" +
+	"\n" +
+	"FactsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf8\x02\n" +
+	"\x05Sales\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x126\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1e.nurture.ingest.v1.SalesStatusR\x06status\x12\x17\n" +
+	"\alead_id\x18\x04 \x01(\tR\x06leadId\x12\x1f\n" +
+	"\vexternal_id\x18\x05 \x01(\tR\n" +
+	"externalId\x125\n" +
+	"\x06reason\x18\x06 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x12\n" +
+	"\x04text\x18\a \x01(\tR\x04text\x12!\n" +
+	"\famount_minor\x18\b \x01(\x03R\vamountMinor\x12\x1a\n" +
+	"\bcurrency\x18\t \x01(\tR\bcurrency\x12\x0e\n" +
+	"\x02by\x18\n" +
+	" \x01(\tR\x02by\x12;\n" +
+	"\voccurred_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt*\x80\x01\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
 	"\x13ERASURE_STATUS_DONE\x10\x02\x12\x1a\n" +
-	"\x16ERASURE_STATUS_NOTHING\x10\x032\xa5\"\n" +
+	"\x16ERASURE_STATUS_NOTHING\x10\x03*\xc4\x01\n" +
+	"\vSalesStatus\x12\x1c\n" +
+	"\x18SALES_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15SALES_STATUS_ACCEPTED\x10\x01\x12\x1a\n" +
+	"\x16SALES_STATUS_QUALIFIED\x10\x02\x12\x19\n" +
+	"\x15SALES_STATUS_REJECTED\x10\x03\x12\x14\n" +
+	"\x10SALES_STATUS_WON\x10\x04\x12\x15\n" +
+	"\x11SALES_STATUS_LOST\x10\x05\x12\x18\n" +
+	"\x14SALES_STATUS_DELETED\x10\x062\xa5\"\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -7449,324 +7815,337 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_nurture_ingest_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(ErasureStatus)(0),                // 0: nurture.ingest.v1.ErasureStatus
-	(ImportBasis_Kind)(0),             // 1: nurture.ingest.v1.ImportBasis.Kind
-	(ImportLeadsResponse_Result)(0),   // 2: nurture.ingest.v1.ImportLeadsResponse.Result
-	(*Who)(nil),                       // 3: nurture.ingest.v1.Who
-	(*CaptureLeadRequest)(nil),        // 4: nurture.ingest.v1.CaptureLeadRequest
-	(*CaptureLeadResponse)(nil),       // 5: nurture.ingest.v1.CaptureLeadResponse
-	(*TrackActivityRequest)(nil),      // 6: nurture.ingest.v1.TrackActivityRequest
-	(*TrackActivityResponse)(nil),     // 7: nurture.ingest.v1.TrackActivityResponse
-	(*RecordConsentRequest)(nil),      // 8: nurture.ingest.v1.RecordConsentRequest
-	(*RecordConsentResponse)(nil),     // 9: nurture.ingest.v1.RecordConsentResponse
-	(*GetLeadRequest)(nil),            // 10: nurture.ingest.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),           // 11: nurture.ingest.v1.GetLeadResponse
-	(*BatchGetLeadsRequest)(nil),      // 12: nurture.ingest.v1.BatchGetLeadsRequest
-	(*BatchGetLeadsResponse)(nil),     // 13: nurture.ingest.v1.BatchGetLeadsResponse
-	(*ListActivitiesRequest)(nil),     // 14: nurture.ingest.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),    // 15: nurture.ingest.v1.ListActivitiesResponse
-	(*State)(nil),                     // 16: nurture.ingest.v1.State
-	(*Event)(nil),                     // 17: nurture.ingest.v1.Event
-	(*Captured)(nil),                  // 18: nurture.ingest.v1.Captured
-	(*Identified)(nil),                // 19: nurture.ingest.v1.Identified
-	(*Suppressed)(nil),                // 20: nurture.ingest.v1.Suppressed
-	(*Merged)(nil),                    // 21: nurture.ingest.v1.Merged
-	(*MergedInto)(nil),                // 22: nurture.ingest.v1.MergedInto
-	(*Unmerged)(nil),                  // 23: nurture.ingest.v1.Unmerged
-	(*Restored)(nil),                  // 24: nurture.ingest.v1.Restored
-	(*Merge)(nil),                     // 25: nurture.ingest.v1.Merge
-	(*Part)(nil),                      // 26: nurture.ingest.v1.Part
-	(*Leaving)(nil),                   // 27: nurture.ingest.v1.Leaving
-	(*Times)(nil),                     // 28: nurture.ingest.v1.Times
-	(*Apply)(nil),                     // 29: nurture.ingest.v1.Apply
-	(*Step)(nil),                      // 30: nurture.ingest.v1.Step
-	(*Adopt)(nil),                     // 31: nurture.ingest.v1.Adopt
-	(*Release)(nil),                   // 32: nurture.ingest.v1.Release
-	(*Restore)(nil),                   // 33: nurture.ingest.v1.Restore
-	(*Claim)(nil),                     // 34: nurture.ingest.v1.Claim
-	(*MergeLeadsRequest)(nil),         // 35: nurture.ingest.v1.MergeLeadsRequest
-	(*MergeLeadsResponse)(nil),        // 36: nurture.ingest.v1.MergeLeadsResponse
-	(*UnmergeLeadRequest)(nil),        // 37: nurture.ingest.v1.UnmergeLeadRequest
-	(*UnmergeLeadResponse)(nil),       // 38: nurture.ingest.v1.UnmergeLeadResponse
-	(*LookupLeadRequest)(nil),         // 39: nurture.ingest.v1.LookupLeadRequest
-	(*LookupLeadResponse)(nil),        // 40: nurture.ingest.v1.LookupLeadResponse
-	(*ListMergesRequest)(nil),         // 41: nurture.ingest.v1.ListMergesRequest
-	(*ListMergesResponse)(nil),        // 42: nurture.ingest.v1.ListMergesResponse
-	(*GetAccountRequest)(nil),         // 43: nurture.ingest.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),        // 44: nurture.ingest.v1.GetAccountResponse
-	(*Account)(nil),                   // 45: nurture.ingest.v1.Account
-	(*Inbound)(nil),                   // 46: nurture.ingest.v1.Inbound
-	(*ImportLeadsRequest)(nil),        // 47: nurture.ingest.v1.ImportLeadsRequest
-	(*ImportPlan)(nil),                // 48: nurture.ingest.v1.ImportPlan
-	(*ImportBasis)(nil),               // 49: nurture.ingest.v1.ImportBasis
-	(*ImportRow)(nil),                 // 50: nurture.ingest.v1.ImportRow
-	(*ImportLeadsResponse)(nil),       // 51: nurture.ingest.v1.ImportLeadsResponse
-	(*ImportProblem)(nil),             // 52: nurture.ingest.v1.ImportProblem
-	(*ExportLeadsRequest)(nil),        // 53: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportLeadsResponse)(nil),       // 54: nurture.ingest.v1.ExportLeadsResponse
-	(*ExportEventsRequest)(nil),       // 55: nurture.ingest.v1.ExportEventsRequest
-	(*ExportEventsResponse)(nil),      // 56: nurture.ingest.v1.ExportEventsResponse
-	(*Erased)(nil),                    // 57: nurture.ingest.v1.Erased
-	(*Erase)(nil),                     // 58: nurture.ingest.v1.Erase
-	(*DataKey)(nil),                   // 59: nurture.ingest.v1.DataKey
-	(*EraseLeadRequest)(nil),          // 60: nurture.ingest.v1.EraseLeadRequest
-	(*EraseLeadResponse)(nil),         // 61: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureRequest)(nil),         // 62: nurture.ingest.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),        // 63: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),       // 64: nurture.ingest.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),      // 65: nurture.ingest.v1.ListErasuresResponse
-	(*Erasure)(nil),                   // 66: nurture.ingest.v1.Erasure
-	(*ErasureStep)(nil),               // 67: nurture.ingest.v1.ErasureStep
-	(*ExportLeadRequest)(nil),         // 68: nurture.ingest.v1.ExportLeadRequest
-	(*ExportLeadResponse)(nil),        // 69: nurture.ingest.v1.ExportLeadResponse
-	(*ExportedEvent)(nil),             // 70: nurture.ingest.v1.ExportedEvent
-	(*RewrapKeysRequest)(nil),         // 71: nurture.ingest.v1.RewrapKeysRequest
-	(*RewrapKeysResponse)(nil),        // 72: nurture.ingest.v1.RewrapKeysResponse
-	(*MailResult)(nil),                // 73: nurture.ingest.v1.MailResult
-	(*TakeReturnRequest)(nil),         // 74: nurture.ingest.v1.TakeReturnRequest
-	(*TakeReturnResponse)(nil),        // 75: nurture.ingest.v1.TakeReturnResponse
-	(*ListConsentsRequest)(nil),       // 76: nurture.ingest.v1.ListConsentsRequest
-	(*ListConsentsResponse)(nil),      // 77: nurture.ingest.v1.ListConsentsResponse
-	(*ConsentEntry)(nil),              // 78: nurture.ingest.v1.ConsentEntry
-	(*ListPreferencesRequest)(nil),    // 79: nurture.ingest.v1.ListPreferencesRequest
-	(*ListPreferencesResponse)(nil),   // 80: nurture.ingest.v1.ListPreferencesResponse
-	(*Preference)(nil),                // 81: nurture.ingest.v1.Preference
-	(*UpdatePreferencesRequest)(nil),  // 82: nurture.ingest.v1.UpdatePreferencesRequest
-	(*PreferenceAnswer)(nil),          // 83: nurture.ingest.v1.PreferenceAnswer
-	(*UpdatePreferencesResponse)(nil), // 84: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentRequest)(nil),     // 85: nurture.ingest.v1.ConfirmConsentRequest
-	(*ConfirmConsentResponse)(nil),    // 86: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationRequest)(nil),    // 87: nurture.ingest.v1.AskConfirmationRequest
-	(*AskConfirmationResponse)(nil),   // 88: nurture.ingest.v1.AskConfirmationResponse
-	(*ConfirmationAsked)(nil),         // 89: nurture.ingest.v1.ConfirmationAsked
-	(*SuppressionLifted)(nil),         // 90: nurture.ingest.v1.SuppressionLifted
-	(*ConsentAct)(nil),                // 91: nurture.ingest.v1.ConsentAct
-	(*SuppressionEntry)(nil),          // 92: nurture.ingest.v1.SuppressionEntry
-	(*AddSuppressionsRequest)(nil),    // 93: nurture.ingest.v1.AddSuppressionsRequest
-	(*AddSuppressionsResponse)(nil),   // 94: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionRequest)(nil),  // 95: nurture.ingest.v1.RemoveSuppressionRequest
-	(*RemoveSuppressionResponse)(nil), // 96: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionRequest)(nil),   // 97: nurture.ingest.v1.CheckSuppressionRequest
-	(*CheckSuppressionResponse)(nil),  // 98: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsRequest)(nil),   // 99: nurture.ingest.v1.ListSuppressionsRequest
-	(*ListSuppressionsResponse)(nil),  // 100: nurture.ingest.v1.ListSuppressionsResponse
-	(*ListedSuppression)(nil),         // 101: nurture.ingest.v1.ListedSuppression
-	nil,                               // 102: nurture.ingest.v1.Times.AttributesEntry
-	nil,                               // 103: nurture.ingest.v1.ImportPlan.FieldsEntry
-	nil,                               // 104: nurture.ingest.v1.ImportRow.ValuesEntry
-	nil,                               // 105: nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
-	(*v1.Profile)(nil),                // 106: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),            // 107: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),                // 108: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),               // 109: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),     // 110: google.protobuf.Timestamp
-	(v1.Suppression)(0),               // 111: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                   // 112: nurture.lead.v1.Lead
-	(*v1.Permission)(nil),             // 113: nurture.lead.v1.Permission
-	(*ListSourcesRequest)(nil),        // 114: nurture.ingest.v1.ListSourcesRequest
-	(*ListRejectsRequest)(nil),        // 115: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 116: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 117: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 118: nurture.ingest.v1.DismissRejectRequest
-	(*ListSourcesResponse)(nil),       // 119: nurture.ingest.v1.ListSourcesResponse
-	(*ListRejectsResponse)(nil),       // 120: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 121: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 122: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 123: nurture.ingest.v1.DismissRejectResponse
+	(SalesStatus)(0),                  // 1: nurture.ingest.v1.SalesStatus
+	(ImportBasis_Kind)(0),             // 2: nurture.ingest.v1.ImportBasis.Kind
+	(ImportLeadsResponse_Result)(0),   // 3: nurture.ingest.v1.ImportLeadsResponse.Result
+	(*Who)(nil),                       // 4: nurture.ingest.v1.Who
+	(*CaptureLeadRequest)(nil),        // 5: nurture.ingest.v1.CaptureLeadRequest
+	(*CaptureLeadResponse)(nil),       // 6: nurture.ingest.v1.CaptureLeadResponse
+	(*TrackActivityRequest)(nil),      // 7: nurture.ingest.v1.TrackActivityRequest
+	(*TrackActivityResponse)(nil),     // 8: nurture.ingest.v1.TrackActivityResponse
+	(*RecordConsentRequest)(nil),      // 9: nurture.ingest.v1.RecordConsentRequest
+	(*RecordConsentResponse)(nil),     // 10: nurture.ingest.v1.RecordConsentResponse
+	(*GetLeadRequest)(nil),            // 11: nurture.ingest.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),           // 12: nurture.ingest.v1.GetLeadResponse
+	(*BatchGetLeadsRequest)(nil),      // 13: nurture.ingest.v1.BatchGetLeadsRequest
+	(*BatchGetLeadsResponse)(nil),     // 14: nurture.ingest.v1.BatchGetLeadsResponse
+	(*ListActivitiesRequest)(nil),     // 15: nurture.ingest.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),    // 16: nurture.ingest.v1.ListActivitiesResponse
+	(*State)(nil),                     // 17: nurture.ingest.v1.State
+	(*Event)(nil),                     // 18: nurture.ingest.v1.Event
+	(*Captured)(nil),                  // 19: nurture.ingest.v1.Captured
+	(*Identified)(nil),                // 20: nurture.ingest.v1.Identified
+	(*Suppressed)(nil),                // 21: nurture.ingest.v1.Suppressed
+	(*Merged)(nil),                    // 22: nurture.ingest.v1.Merged
+	(*MergedInto)(nil),                // 23: nurture.ingest.v1.MergedInto
+	(*Unmerged)(nil),                  // 24: nurture.ingest.v1.Unmerged
+	(*Restored)(nil),                  // 25: nurture.ingest.v1.Restored
+	(*Merge)(nil),                     // 26: nurture.ingest.v1.Merge
+	(*Part)(nil),                      // 27: nurture.ingest.v1.Part
+	(*Leaving)(nil),                   // 28: nurture.ingest.v1.Leaving
+	(*Times)(nil),                     // 29: nurture.ingest.v1.Times
+	(*Apply)(nil),                     // 30: nurture.ingest.v1.Apply
+	(*Step)(nil),                      // 31: nurture.ingest.v1.Step
+	(*Adopt)(nil),                     // 32: nurture.ingest.v1.Adopt
+	(*Release)(nil),                   // 33: nurture.ingest.v1.Release
+	(*Restore)(nil),                   // 34: nurture.ingest.v1.Restore
+	(*Claim)(nil),                     // 35: nurture.ingest.v1.Claim
+	(*MergeLeadsRequest)(nil),         // 36: nurture.ingest.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),        // 37: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadRequest)(nil),        // 38: nurture.ingest.v1.UnmergeLeadRequest
+	(*UnmergeLeadResponse)(nil),       // 39: nurture.ingest.v1.UnmergeLeadResponse
+	(*LookupLeadRequest)(nil),         // 40: nurture.ingest.v1.LookupLeadRequest
+	(*LookupLeadResponse)(nil),        // 41: nurture.ingest.v1.LookupLeadResponse
+	(*ListMergesRequest)(nil),         // 42: nurture.ingest.v1.ListMergesRequest
+	(*ListMergesResponse)(nil),        // 43: nurture.ingest.v1.ListMergesResponse
+	(*GetAccountRequest)(nil),         // 44: nurture.ingest.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),        // 45: nurture.ingest.v1.GetAccountResponse
+	(*Account)(nil),                   // 46: nurture.ingest.v1.Account
+	(*Inbound)(nil),                   // 47: nurture.ingest.v1.Inbound
+	(*ImportLeadsRequest)(nil),        // 48: nurture.ingest.v1.ImportLeadsRequest
+	(*ImportPlan)(nil),                // 49: nurture.ingest.v1.ImportPlan
+	(*ImportBasis)(nil),               // 50: nurture.ingest.v1.ImportBasis
+	(*ImportRow)(nil),                 // 51: nurture.ingest.v1.ImportRow
+	(*ImportLeadsResponse)(nil),       // 52: nurture.ingest.v1.ImportLeadsResponse
+	(*ImportProblem)(nil),             // 53: nurture.ingest.v1.ImportProblem
+	(*ExportLeadsRequest)(nil),        // 54: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportLeadsResponse)(nil),       // 55: nurture.ingest.v1.ExportLeadsResponse
+	(*ExportEventsRequest)(nil),       // 56: nurture.ingest.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),      // 57: nurture.ingest.v1.ExportEventsResponse
+	(*Erased)(nil),                    // 58: nurture.ingest.v1.Erased
+	(*Erase)(nil),                     // 59: nurture.ingest.v1.Erase
+	(*DataKey)(nil),                   // 60: nurture.ingest.v1.DataKey
+	(*EraseLeadRequest)(nil),          // 61: nurture.ingest.v1.EraseLeadRequest
+	(*EraseLeadResponse)(nil),         // 62: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureRequest)(nil),         // 63: nurture.ingest.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),        // 64: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),       // 65: nurture.ingest.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),      // 66: nurture.ingest.v1.ListErasuresResponse
+	(*Erasure)(nil),                   // 67: nurture.ingest.v1.Erasure
+	(*ErasureStep)(nil),               // 68: nurture.ingest.v1.ErasureStep
+	(*ExportLeadRequest)(nil),         // 69: nurture.ingest.v1.ExportLeadRequest
+	(*ExportLeadResponse)(nil),        // 70: nurture.ingest.v1.ExportLeadResponse
+	(*ExportedEvent)(nil),             // 71: nurture.ingest.v1.ExportedEvent
+	(*RewrapKeysRequest)(nil),         // 72: nurture.ingest.v1.RewrapKeysRequest
+	(*RewrapKeysResponse)(nil),        // 73: nurture.ingest.v1.RewrapKeysResponse
+	(*MailResult)(nil),                // 74: nurture.ingest.v1.MailResult
+	(*TakeReturnRequest)(nil),         // 75: nurture.ingest.v1.TakeReturnRequest
+	(*TakeReturnResponse)(nil),        // 76: nurture.ingest.v1.TakeReturnResponse
+	(*ListConsentsRequest)(nil),       // 77: nurture.ingest.v1.ListConsentsRequest
+	(*ListConsentsResponse)(nil),      // 78: nurture.ingest.v1.ListConsentsResponse
+	(*ConsentEntry)(nil),              // 79: nurture.ingest.v1.ConsentEntry
+	(*ListPreferencesRequest)(nil),    // 80: nurture.ingest.v1.ListPreferencesRequest
+	(*ListPreferencesResponse)(nil),   // 81: nurture.ingest.v1.ListPreferencesResponse
+	(*Preference)(nil),                // 82: nurture.ingest.v1.Preference
+	(*UpdatePreferencesRequest)(nil),  // 83: nurture.ingest.v1.UpdatePreferencesRequest
+	(*PreferenceAnswer)(nil),          // 84: nurture.ingest.v1.PreferenceAnswer
+	(*UpdatePreferencesResponse)(nil), // 85: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentRequest)(nil),     // 86: nurture.ingest.v1.ConfirmConsentRequest
+	(*ConfirmConsentResponse)(nil),    // 87: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationRequest)(nil),    // 88: nurture.ingest.v1.AskConfirmationRequest
+	(*AskConfirmationResponse)(nil),   // 89: nurture.ingest.v1.AskConfirmationResponse
+	(*ConfirmationAsked)(nil),         // 90: nurture.ingest.v1.ConfirmationAsked
+	(*SuppressionLifted)(nil),         // 91: nurture.ingest.v1.SuppressionLifted
+	(*ConsentAct)(nil),                // 92: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 93: nurture.ingest.v1.SuppressionEntry
+	(*AddSuppressionsRequest)(nil),    // 94: nurture.ingest.v1.AddSuppressionsRequest
+	(*AddSuppressionsResponse)(nil),   // 95: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionRequest)(nil),  // 96: nurture.ingest.v1.RemoveSuppressionRequest
+	(*RemoveSuppressionResponse)(nil), // 97: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionRequest)(nil),   // 98: nurture.ingest.v1.CheckSuppressionRequest
+	(*CheckSuppressionResponse)(nil),  // 99: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsRequest)(nil),   // 100: nurture.ingest.v1.ListSuppressionsRequest
+	(*ListSuppressionsResponse)(nil),  // 101: nurture.ingest.v1.ListSuppressionsResponse
+	(*ListedSuppression)(nil),         // 102: nurture.ingest.v1.ListedSuppression
+	(*Fetch)(nil),                     // 103: nurture.ingest.v1.Fetch
+	(*Sales)(nil),                     // 104: nurture.ingest.v1.Sales
+	nil,                               // 105: nurture.ingest.v1.Times.AttributesEntry
+	nil,                               // 106: nurture.ingest.v1.ImportPlan.FieldsEntry
+	nil,                               // 107: nurture.ingest.v1.ImportRow.ValuesEntry
+	nil,                               // 108: nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
+	nil,                               // 109: nurture.ingest.v1.Fetch.FactsEntry
+	(*v1.Profile)(nil),                // 110: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),            // 111: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),                // 112: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),               // 113: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),     // 114: google.protobuf.Timestamp
+	(v1.Suppression)(0),               // 115: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 116: nurture.lead.v1.Lead
+	(*v1.Permission)(nil),             // 117: nurture.lead.v1.Permission
+	(v1.RejectReason)(0),              // 118: nurture.lead.v1.RejectReason
+	(*ListSourcesRequest)(nil),        // 119: nurture.ingest.v1.ListSourcesRequest
+	(*ListRejectsRequest)(nil),        // 120: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 121: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 122: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 123: nurture.ingest.v1.DismissRejectRequest
+	(*ListSourcesResponse)(nil),       // 124: nurture.ingest.v1.ListSourcesResponse
+	(*ListRejectsResponse)(nil),       // 125: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 126: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 127: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 128: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	106, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	107, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	108, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	109, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	110, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	3,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	109, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	111, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	108, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	111, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	112, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	112, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	110, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
-	109, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	112, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	26,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
-	28,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
-	25,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
-	25,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
-	27,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
-	110, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	73,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	110, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18,  // 23: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	19,  // 24: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	109, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	108, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	20,  // 27: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	21,  // 28: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	22,  // 29: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
-	24,  // 30: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
-	23,  // 31: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
-	57,  // 32: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	89,  // 33: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	90,  // 34: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	111, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	110, // 36: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
-	112, // 37: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
-	28,  // 38: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
-	25,  // 39: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
-	26,  // 40: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
-	102, // 41: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
-	4,   // 42: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	111, // 43: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	21,  // 44: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	91,  // 45: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
-	92,  // 46: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
-	30,  // 47: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
-	25,  // 48: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
-	25,  // 49: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
-	31,  // 50: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
-	32,  // 51: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
-	33,  // 52: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
-	25,  // 53: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
-	26,  // 54: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
-	26,  // 55: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
-	112, // 56: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	112, // 57: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	3,   // 58: nurture.ingest.v1.LookupLeadRequest.who:type_name -> nurture.ingest.v1.Who
-	112, // 59: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	25,  // 60: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
-	25,  // 61: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
-	45,  // 62: nurture.ingest.v1.GetAccountResponse.account:type_name -> nurture.ingest.v1.Account
-	110, // 63: nurture.ingest.v1.Account.created_at:type_name -> google.protobuf.Timestamp
-	4,   // 64: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	6,   // 65: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	8,   // 66: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	48,  // 67: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
-	50,  // 68: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
-	103, // 69: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
-	49,  // 70: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
-	1,   // 71: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
-	104, // 72: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
-	2,   // 73: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
-	52,  // 74: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
-	105, // 75: nurture.ingest.v1.ImportLeadsResponse.meanings:type_name -> nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
-	112, // 76: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	110, // 77: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
-	110, // 78: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 79: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	66,  // 80: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	66,  // 81: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
-	66,  // 82: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	110, // 83: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	110, // 84: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
-	67,  // 85: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
-	0,   // 86: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	110, // 87: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	112, // 88: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	70,  // 89: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	110, // 90: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	17,  // 91: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	110, // 92: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
-	78,  // 93: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	113, // 94: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	111, // 95: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	110, // 96: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	108, // 97: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	89,  // 98: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	20,  // 99: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	90,  // 100: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	81,  // 101: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
-	111, // 102: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	83,  // 103: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
-	108, // 104: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
-	108, // 105: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
-	111, // 106: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
-	108, // 107: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
-	90,  // 108: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
-	111, // 109: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
-	110, // 110: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
-	111, // 111: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
-	110, // 112: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
-	92,  // 113: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	101, // 114: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
-	92,  // 115: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	4,   // 116: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	6,   // 117: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	8,   // 118: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	10,  // 119: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	12,  // 120: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	14,  // 121: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	47,  // 122: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	53,  // 123: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	55,  // 124: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	60,  // 125: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	62,  // 126: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	64,  // 127: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	68,  // 128: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	71,  // 129: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	74,  // 130: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	76,  // 131: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	79,  // 132: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	82,  // 133: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	85,  // 134: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	87,  // 135: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	93,  // 136: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	95,  // 137: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	97,  // 138: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	99,  // 139: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	114, // 140: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	115, // 141: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	116, // 142: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	117, // 143: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	118, // 144: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	35,  // 145: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
-	37,  // 146: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
-	39,  // 147: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
-	41,  // 148: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
-	43,  // 149: nurture.ingest.v1.IngestService.GetAccount:input_type -> nurture.ingest.v1.GetAccountRequest
-	5,   // 150: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	7,   // 151: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	9,   // 152: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	11,  // 153: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	13,  // 154: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	15,  // 155: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	51,  // 156: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	54,  // 157: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	56,  // 158: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	61,  // 159: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	63,  // 160: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	65,  // 161: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	69,  // 162: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	72,  // 163: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	75,  // 164: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	77,  // 165: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	80,  // 166: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	84,  // 167: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	86,  // 168: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	88,  // 169: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	94,  // 170: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	96,  // 171: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	98,  // 172: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	100, // 173: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	119, // 174: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	120, // 175: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	121, // 176: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	122, // 177: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	123, // 178: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	36,  // 179: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
-	38,  // 180: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
-	40,  // 181: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
-	42,  // 182: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
-	44,  // 183: nurture.ingest.v1.IngestService.GetAccount:output_type -> nurture.ingest.v1.GetAccountResponse
-	150, // [150:184] is the sub-list for method output_type
-	116, // [116:150] is the sub-list for method input_type
-	116, // [116:116] is the sub-list for extension type_name
-	116, // [116:116] is the sub-list for extension extendee
-	0,   // [0:116] is the sub-list for field type_name
+	110, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	111, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	112, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	113, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	114, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	4,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	113, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	115, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	112, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	115, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	116, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	116, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	114, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
+	113, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	116, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	27,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
+	29,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
+	26,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
+	26,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
+	28,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
+	114, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	74,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	114, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	19,  // 23: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	20,  // 24: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	113, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	112, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	21,  // 27: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	22,  // 28: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	23,  // 29: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
+	25,  // 30: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
+	24,  // 31: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
+	58,  // 32: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	90,  // 33: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	91,  // 34: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	115, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	114, // 36: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
+	116, // 37: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
+	29,  // 38: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
+	26,  // 39: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
+	27,  // 40: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
+	105, // 41: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
+	5,   // 42: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	115, // 43: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	22,  // 44: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	92,  // 45: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	93,  // 46: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	31,  // 47: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
+	26,  // 48: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
+	26,  // 49: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
+	32,  // 50: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
+	33,  // 51: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
+	34,  // 52: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
+	26,  // 53: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
+	27,  // 54: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
+	27,  // 55: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
+	116, // 56: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	116, // 57: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	4,   // 58: nurture.ingest.v1.LookupLeadRequest.who:type_name -> nurture.ingest.v1.Who
+	116, // 59: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	26,  // 60: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
+	26,  // 61: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
+	46,  // 62: nurture.ingest.v1.GetAccountResponse.account:type_name -> nurture.ingest.v1.Account
+	114, // 63: nurture.ingest.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	5,   // 64: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	7,   // 65: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	9,   // 66: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	103, // 67: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
+	104, // 68: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
+	49,  // 69: nurture.ingest.v1.ImportLeadsRequest.plan:type_name -> nurture.ingest.v1.ImportPlan
+	51,  // 70: nurture.ingest.v1.ImportLeadsRequest.row:type_name -> nurture.ingest.v1.ImportRow
+	106, // 71: nurture.ingest.v1.ImportPlan.fields:type_name -> nurture.ingest.v1.ImportPlan.FieldsEntry
+	50,  // 72: nurture.ingest.v1.ImportPlan.basis:type_name -> nurture.ingest.v1.ImportBasis
+	2,   // 73: nurture.ingest.v1.ImportBasis.kind:type_name -> nurture.ingest.v1.ImportBasis.Kind
+	107, // 74: nurture.ingest.v1.ImportRow.values:type_name -> nurture.ingest.v1.ImportRow.ValuesEntry
+	3,   // 75: nurture.ingest.v1.ImportLeadsResponse.result:type_name -> nurture.ingest.v1.ImportLeadsResponse.Result
+	53,  // 76: nurture.ingest.v1.ImportLeadsResponse.problems:type_name -> nurture.ingest.v1.ImportProblem
+	108, // 77: nurture.ingest.v1.ImportLeadsResponse.meanings:type_name -> nurture.ingest.v1.ImportLeadsResponse.MeaningsEntry
+	116, // 78: nurture.ingest.v1.ExportLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	114, // 79: nurture.ingest.v1.ExportEventsRequest.since:type_name -> google.protobuf.Timestamp
+	114, // 80: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	18,  // 81: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	67,  // 82: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	67,  // 83: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
+	67,  // 84: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
+	114, // 85: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	114, // 86: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	68,  // 87: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
+	0,   // 88: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
+	114, // 89: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	116, // 90: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	71,  // 91: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	114, // 92: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	18,  // 93: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	114, // 94: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	79,  // 95: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	117, // 96: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	115, // 97: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	114, // 98: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	112, // 99: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	90,  // 100: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	21,  // 101: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	91,  // 102: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	82,  // 103: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
+	115, // 104: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	84,  // 105: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
+	112, // 106: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
+	112, // 107: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
+	115, // 108: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
+	112, // 109: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
+	91,  // 110: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
+	115, // 111: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
+	114, // 112: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
+	115, // 113: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
+	114, // 114: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
+	93,  // 115: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	102, // 116: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
+	93,  // 117: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
+	109, // 118: nurture.ingest.v1.Fetch.facts:type_name -> nurture.ingest.v1.Fetch.FactsEntry
+	114, // 119: nurture.ingest.v1.Fetch.occurred_at:type_name -> google.protobuf.Timestamp
+	114, // 120: nurture.ingest.v1.Fetch.received_at:type_name -> google.protobuf.Timestamp
+	1,   // 121: nurture.ingest.v1.Sales.status:type_name -> nurture.ingest.v1.SalesStatus
+	118, // 122: nurture.ingest.v1.Sales.reason:type_name -> nurture.lead.v1.RejectReason
+	114, // 123: nurture.ingest.v1.Sales.occurred_at:type_name -> google.protobuf.Timestamp
+	5,   // 124: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	7,   // 125: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	9,   // 126: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	11,  // 127: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	13,  // 128: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	15,  // 129: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	48,  // 130: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	54,  // 131: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	56,  // 132: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	61,  // 133: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	63,  // 134: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	65,  // 135: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	69,  // 136: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	72,  // 137: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	75,  // 138: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	77,  // 139: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	80,  // 140: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	83,  // 141: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	86,  // 142: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	88,  // 143: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	94,  // 144: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	96,  // 145: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	98,  // 146: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	100, // 147: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	119, // 148: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	120, // 149: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	121, // 150: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	122, // 151: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	123, // 152: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	36,  // 153: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
+	38,  // 154: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
+	40,  // 155: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
+	42,  // 156: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
+	44,  // 157: nurture.ingest.v1.IngestService.GetAccount:input_type -> nurture.ingest.v1.GetAccountRequest
+	6,   // 158: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	8,   // 159: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	10,  // 160: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	12,  // 161: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	14,  // 162: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	16,  // 163: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	52,  // 164: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	55,  // 165: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	57,  // 166: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	62,  // 167: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	64,  // 168: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	66,  // 169: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	70,  // 170: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	73,  // 171: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	76,  // 172: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	78,  // 173: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	81,  // 174: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	85,  // 175: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	87,  // 176: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	89,  // 177: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	95,  // 178: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	97,  // 179: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	99,  // 180: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	101, // 181: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	124, // 182: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	125, // 183: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	126, // 184: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	127, // 185: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	128, // 186: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	37,  // 187: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
+	39,  // 188: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
+	41,  // 189: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
+	43,  // 190: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
+	45,  // 191: nurture.ingest.v1.IngestService.GetAccount:output_type -> nurture.ingest.v1.GetAccountResponse
+	158, // [158:192] is the sub-list for method output_type
+	124, // [124:158] is the sub-list for method input_type
+	124, // [124:124] is the sub-list for extension type_name
+	124, // [124:124] is the sub-list for extension extendee
+	0,   // [0:124] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -7803,6 +8182,8 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Inbound_Capture)(nil),
 		(*Inbound_Track)(nil),
 		(*Inbound_Consent)(nil),
+		(*Inbound_Fetch)(nil),
+		(*Inbound_Sales)(nil),
 	}
 	file_nurture_ingest_v1_ingest_proto_msgTypes[44].OneofWrappers = []any{
 		(*ImportLeadsRequest_Plan)(nil),
@@ -7819,8 +8200,8 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   103,
+			NumEnums:      4,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
