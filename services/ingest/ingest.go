@@ -23,6 +23,8 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
+	"github.com/nurturehq/nurture/services/ingest/internal/hook"
+	"github.com/nurturehq/nurture/services/ingest/internal/hook/dialects"
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	ingestrpc "github.com/nurturehq/nurture/services/ingest/internal/rpc"
@@ -85,6 +87,7 @@ type Service struct {
 	suppressed *store.Suppressed
 	inFlight   *semaphore.Weighted
 	metrics    *metrics
+	dialects   map[string]hook.Dialect
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -111,6 +114,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
+		dialects: dialects.All(),
 	}
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
 		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
@@ -165,6 +169,7 @@ func (s *Service) serve(ctx context.Context) error {
 		},
 		Handler: web.New(web.Deps{
 			Accept: s.accept, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
+			Hooks:     web.Hooks{Dialects: s.dialects, Take: s.takeHook, Count: s.countHook},
 			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Log: s.deps.Log, Now: s.deps.Now,
 		}),
 		Ready: s.ready,

@@ -24,16 +24,22 @@ import (
 
 // metrics are what ingest counts.
 type metrics struct {
-	events metric.Int64Counter
+	events, hooks metric.Int64Counter
 }
 
 func newMetrics() *metrics {
-	events, err := otel.Meter("github.com/nurturehq/nurture/services/ingest").Int64Counter("nurture_ingest_events",
-		metric.WithDescription("Events by source, kind and what became of them."), metric.WithUnit("{event}"))
-	if err != nil {
-		events = noop.Int64Counter{}
+	count := func(name, what, unit string) metric.Int64Counter {
+		c, err := otel.Meter("github.com/nurturehq/nurture/services/ingest").Int64Counter(name,
+			metric.WithDescription(what), metric.WithUnit(unit))
+		if err != nil {
+			return noop.Int64Counter{}
+		}
+		return c
 	}
-	return &metrics{events: events}
+	return &metrics{
+		events: count("nurture_ingest_events", "Events by source, kind and what became of them.", "{event}"),
+		hooks:  count("nurture_ingest_hooks", "Calls of webhooks, and what they told, by source, kind and what became of them.", "{call}"),
+	}
 }
 
 // outcome is one label set of the counter.

@@ -33,6 +33,13 @@ const (
 	Protobuf    = "application/x-protobuf"
 )
 
+// Last tokens of the subjects that verified webhooks leave work on:
+// inbound.<source>.<kind>.
+const (
+	KindFetch = "fetch"
+	KindSales = "sales"
+)
+
 // retryAfter is how long a message waits when the log cannot take it.
 const retryAfter = 2 * time.Second
 
@@ -63,6 +70,10 @@ func (f *Feed) handle(ctx context.Context, msgs []bus.Msg) {
 	var subs []person.Submission
 	spans := make([]span, 0, len(msgs))
 	for _, m := range msgs {
+		if _, _, work := workOf(m.Subject); work {
+			f.log(m.Ack()) // others do it, see Run
+			continue
+		}
 		mine, err := f.read(m)
 		if err != nil {
 			f.end(m, f.park(ctx, m, bus.ReasonUndecodable, err))
@@ -83,6 +94,12 @@ func (f *Feed) handle(ctx context.Context, msgs []bus.Msg) {
 	}
 }
 
+// workOf takes the subject of work that a webhook left apart.
+func workOf(subject string) (source, kind string, ok bool) {
+	source, kind, ok = strings.Cut(strings.TrimPrefix(subject, "inbound."), ".")
+	return source, kind, ok && (kind == KindFetch || kind == KindSales)
+}
+
 // span is which submissions a message became.
 type span struct {
 	msg      bus.Msg
@@ -96,7 +113,7 @@ func (f *Feed) conclude(ctx context.Context, m bus.Msg, outcomes []person.Outcom
 		if o.Err == nil {
 			continue
 		}
-		if passing(o.Err) {
+		if Passing(o.Err) {
 			f.log(m.Retry(retryAfter))
 			return
 		}
@@ -125,7 +142,8 @@ func (f *Feed) log(err error) {
 	}
 }
 
-func passing(err error) bool {
+// Passing reports whether an error passes by itself: what failed is to be tried again.
+func Passing(err error) bool {
 	code := rpc.Status(err).Code()
 	return code == codes.Unavailable || code == codes.ResourceExhausted || code == codes.DeadlineExceeded || code == codes.Canceled
 }

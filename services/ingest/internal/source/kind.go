@@ -13,7 +13,8 @@ type Kind struct {
 	// Secret: at least one secret is needed, for without it nobody could tell a
 	// sender from a stranger.
 	Secret bool
-	// Options and Credentials are the names that may be set.
+	// Options and Credentials are the names that may be set. One that ends in a
+	// dot stands for all that begin with it.
 	Options, Credentials []string
 }
 
@@ -26,7 +27,7 @@ func Kinds() map[string]Kind {
 		"linkedin":    {Secret: true, Options: []string{"api_version"}, Credentials: []string{"access_token"}},
 		"typeform":    {Secret: true},
 		"hubspot":     {Secret: true, Credentials: []string{"access_token"}},
-		"webhook":     {Secret: true},
+		"webhook":     {Secret: true, Options: []string{"activity", "activity.", "items", "type"}},
 		"cloudevents": {Secret: true},
 		"crm":         {Secret: true},
 		"sendgrid":    {Secret: true},
@@ -62,7 +63,9 @@ func (r *reader) kind(name string, spec Spec) {
 
 func (r *reader) known(at config.Text, what, name string, known []string) {
 	switch {
-	case slices.Contains(known, name):
+	case slices.Contains(known, name), slices.ContainsFunc(known, func(k string) bool {
+		return strings.HasSuffix(k, ".") && strings.HasPrefix(name, k)
+	}):
 	case len(known) == 0:
 		r.fail(at, "unknown %s %q: this kind has none", what, name)
 	default:

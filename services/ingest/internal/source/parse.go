@@ -117,6 +117,7 @@ func (r *reader) fields(specs map[string]config.Text) map[string]string {
 			r.fail(ours, "field %q: expected what it means here, like email", theirs)
 		}
 		fields[normal.SnakeCase(theirs)] = ours.Value
+		fields[theirs] = ours.Value // a path like contact.email is one only as it is written
 	}
 	return fields
 }

@@ -26,7 +26,12 @@ func tooLarge(w http.ResponseWriter, limit int) {
 // readBody reads a body, compressed or not, within the limits. Whether it is
 // compressed its first bytes say: libraries do not always.
 func (r *routes) readBody(req *http.Request) ([]byte, error) {
-	raw, err := readAll(req.Body, segment.MaxBatch, req.ContentLength)
+	return r.unzipped(req, segment.MaxBatch)
+}
+
+// unzipped reads a body of at most limit bytes, before and after decompression.
+func (r *routes) unzipped(req *http.Request, limit int) ([]byte, error) {
+	raw, err := readAll(req.Body, limit, req.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +46,7 @@ func (r *routes) readBody(req *http.Request) ([]byte, error) {
 	if err := z.Reset(bytes.NewReader(raw)); err != nil {
 		return nil, fmt.Errorf("unzip body: %w", err)
 	}
-	body, err := readAll(io.Reader(z), min(segment.MaxBatch, maxRatio*len(raw)), int64(4*len(raw)))
+	body, err := readAll(io.Reader(z), min(limit, maxRatio*len(raw)), int64(4*len(raw)))
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return nil, fmt.Errorf("unzip body: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/form"
+	"github.com/nurturehq/nurture/services/ingest/internal/hook"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/reject"
@@ -36,6 +37,7 @@ type Deps struct {
 	// person sees it and can have it read again. An error means that it is not
 	// kept: answer 503, so that it is sent again.
 	Reject  func(ctx context.Context, what reject.Rejected) error
+	Hooks   Hooks
 	Sources *source.Live
 	// PublicURL is the address that senders reach us at, without a slash at its
 	// end, like https://in.example.com: part of what some of them sign. Empty:
@@ -45,6 +47,17 @@ type Deps struct {
 	FormSecret []byte
 	Log        *slog.Logger
 	Now        func() time.Time
+}
+
+// Hooks are what the webhooks work with.
+type Hooks struct {
+	// Dialects by the kind of the source.
+	Dialects map[string]hook.Dialect
+	// Take makes durable what a verified call told. An error means that it is
+	// not, or not all of it: answer so that it is sent again.
+	Take func(ctx context.Context, told hook.Told) error
+	// Count counts what became of a call.
+	Count func(ctx context.Context, src *source.Source, result string)
 }
 
 // routes are the handlers.
@@ -60,6 +73,8 @@ func New(d Deps) *http.ServeMux {
 	r := &routes{Deps: d, mint: form.NewMint(d.FormSecret), pages: newPages()}
 	mux := http.NewServeMux()
 	r.formRoutes(mux)
+	mux.HandleFunc("GET /v1/hooks/{source}", r.hook)
+	mux.HandleFunc("POST /v1/hooks/{source}", r.hook)
 	r.trackingRoutes(mux)
 	return mux
 }
