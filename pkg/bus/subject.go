@@ -39,6 +39,8 @@ const (
 	KindOutcome = "outcome"
 	// KindClaim is the right to attempt, held by one sender for ever.
 	KindClaim = "claim"
+	// KindKey is the wrapped data key of a lead, in LEADS.
+	KindKey = "key"
 	// KindRedrive is a parked input that a person sent back.
 	KindRedrive = "redrive"
 )

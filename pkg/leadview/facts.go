@@ -35,6 +35,9 @@ func Facts(lead *leadv1.Lead) *leadv1.Facts {
 	if lead == nil {
 		return nil
 	}
+	if lead.GetFacts() != nil { // a sealed record: ingest worked them out
+		return lead.GetFacts()
+	}
 	p, from := lead.GetProfile(), lead.GetFirstTouch()
 	if from.GetUtmSource() == "" && from.GetUtmCampaign() == "" {
 		from = lead.GetLastTouch()
@@ -125,6 +128,28 @@ func namesPerson(name string) bool {
 		}
 	}
 	return hit() || personal(name)
+}
+
+// Property answers the value of an activity's property as it may be seen without
+// saying who did it: an address on the web without its query, names of our own as
+// they are, and "" for what may be personal.
+func Property(p *leadv1.Profile, name, value string) string {
+	switch name {
+	case "touch_id", "enrollment_id", "program", "step", "version", "template":
+		return value
+	}
+	if namesPerson(name) {
+		return ""
+	}
+	if strings.Contains(value, "://") || strings.HasPrefix(value, "/") {
+		if i := strings.IndexAny(value, "?#"); i >= 0 {
+			value = value[:i]
+		}
+		if strings.Contains(value, "%40") {
+			return ""
+		}
+	}
+	return impersonal(p, value)
 }
 
 // impersonal answers a value, or "" when it may say who the person is: an

@@ -242,6 +242,7 @@ func TestAnotherIdentityKeyIsRefused(t *testing.T) {
 	joinRoom(t, b).stop()
 	cfg := ingest.DefaultConfig()
 	cfg.Sources, cfg.IdentityKey = filepath.Join("..", "..", "deploy", "example", "sources.yaml"), strings.Repeat("ab", 32)
+	cfg.DataKey = secret
 	svc, err := ingest.New(cfg, ingest.Deps{Bus: b, Log: slog.New(slog.DiscardHandler), HTTP: listen(t), GRPC: listen(t)})
 	if err != nil {
 		t.Fatal(err)

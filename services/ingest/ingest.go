@@ -30,6 +30,7 @@ import (
 	ingestrpc "github.com/nurturehq/nurture/services/ingest/internal/rpc"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 	"github.com/nurturehq/nurture/services/ingest/internal/store"
+	"github.com/nurturehq/nurture/services/ingest/internal/store/vault"
 	"github.com/nurturehq/nurture/services/ingest/internal/web"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 	Consent         string `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
 	IdentityKey     string `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
 	IdentityKeyFile string `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
+	DataKey         string `yaml:"data_key" help:"keys that wrap the data keys of leads, 32 bytes in hex each: the newest first, former ones behind it until their data keys are rewrapped" secret:"true"`
+	DataKeyFile     string `yaml:"data_key_file" help:"where those keys are kept when they are not given; made at the first run"`
 	Lanes           int    `yaml:"lanes" help:"how many goroutines share the leads, 1 to 64"`
 	CacheLeads      int    `yaml:"cache_leads" help:"states each lane keeps in memory"`
 	CacheKeys       int    `yaml:"cache_keys" help:"identities kept in memory"`
@@ -57,6 +60,7 @@ func DefaultConfig() Config {
 	return Config{
 		Sources:         "sources.yaml",
 		IdentityKeyFile: "data/identity.key",
+		DataKeyFile:     "data/data.key",
 		Lanes:           1,
 		CacheLeads:      10_000,
 		CacheKeys:       100_000,
@@ -88,6 +92,8 @@ type Service struct {
 	inFlight   *semaphore.Weighted
 	metrics    *metrics
 	dialects   map[string]hook.Dialect
+	ring       *vault.Ring
+	vault      *vault.Vault
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -110,7 +116,12 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	ring, err := keyRing(cfg, deps.Log)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
+		ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
 		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
@@ -118,19 +129,19 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
 		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
-		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads,
+		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads, Codec: s.vault,
 	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, CacheKeys: cfg.CacheKeys})
+	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, Born: s.vault.Born, CacheKeys: cfg.CacheKeys})
 	return s, nil
 }
 
 // Run serves until ctx ends: first nothing new is taken, then what is in flight
 // is finished, then the ledger stops.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.checkSecret(ctx); err != nil {
+	if err := errors.Join(s.checkSecret(ctx), s.checkDataKey(ctx)); err != nil {
 		return err
 	}
 	if err := s.policies.Open(ctx); err != nil {

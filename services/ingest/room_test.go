@@ -52,6 +52,7 @@ func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 	httpL, grpcL := listen(t), listen(t)
 	cfg := ingest.DefaultConfig()
 	cfg.Sources, cfg.IdentityKey = filepath.Join("..", "..", "deploy", "example", "sources.yaml"), secret
+	cfg.DataKey = secret
 	for _, change := range changes {
 		change(&cfg)
 	}

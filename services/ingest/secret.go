@@ -32,7 +32,7 @@ func identitySecret(cfg Config, log *slog.Logger) ([]byte, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read identity key: %w", err)
 	}
-	return makeSecret(cfg.IdentityKeyFile, log)
+	return makeSecret(cfg.IdentityKeyFile, "identity key", log)
 }
 
 func decodeSecret(text, from string) ([]byte, error) {
@@ -45,34 +45,34 @@ func decodeSecret(text, from string) ([]byte, error) {
 
 // makeSecret writes a new secret for its owner's eyes alone. Of two processes
 // that do so at once, the second one uses the first one's.
-func makeSecret(file string, log *slog.Logger) ([]byte, error) {
+func makeSecret(file, what string, log *slog.Logger) ([]byte, error) {
 	secret := make([]byte, identity.MinSecret)
 	if _, err := rand.Read(secret); err != nil {
-		return nil, fmt.Errorf("make identity key: %w", err)
+		return nil, fmt.Errorf("make %s: %w", what, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, fmt.Errorf("make identity key: %w", err)
+		return nil, fmt.Errorf("make %s: %w", what, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".identity-*")
+	f, err := os.CreateTemp(filepath.Dir(file), ".key-*")
 	if err != nil {
-		return nil, fmt.Errorf("make identity key: %w", err)
+		return nil, fmt.Errorf("make %s: %w", what, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.WriteString(hex.EncodeToString(secret) + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("make identity key: %w", err)
+		return nil, fmt.Errorf("make %s: %w", what, err)
 	}
 	if err := os.Link(f.Name(), file); err != nil {
 		if !errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("make identity key: %w", err)
+			return nil, fmt.Errorf("make %s: %w", what, err)
 		}
 		raw, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("read identity key: %w", err)
+			return nil, fmt.Errorf("read %s: %w", what, err)
 		}
 		return decodeSecret(string(raw), file)
 	}
-	log.Info("made an identity key; keep it with your backups", "file", file)
+	log.Info("made a secret key; keep it safe, and not beside the backups of the log", "key", what, "file", file)
 	return secret, nil
 }
 

@@ -105,7 +105,7 @@ func (c *cluster) start(name string) {
 	args := []string{"--nats-url", c.nats, "--redis-url", c.redis, "--http-addr", p[name+" http"], "--grpc-addr", p[name+" grpc"], "--log-level", "warn"}
 	in := func(parts ...string) string { return filepath.Join(append([]string{c.example}, parts...)...) }
 	args = append(args, map[string][]string{
-		"ingest":  {"--ingest-sources", in("sources.yaml"), "--ingest-identity-key", strings.Repeat("ab", 32)},
+		"ingest":  {"--ingest-sources", in("sources.yaml"), "--ingest-identity-key", strings.Repeat("ab", 32), "--ingest-data-key", strings.Repeat("cd", 32)},
 		"scoring": {"--scoring-model", in("model.yaml")},
 		"campaign": {
 			"--ingest-addr", p["ingest grpc"], "--scoring-addr", p["scoring grpc"],

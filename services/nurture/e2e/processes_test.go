@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestFourProcessesOnRealEnginesDoTheSame(t *testing.T) {
 		t.Errorf("parked %d, ready at arrival %d, sent twice %d, refused %d", snap.Parked, snap.AtArrival, c.mails.Counts().Doubles, crowd.Refused())
 	}
 	c.flushRedis()
-	reports, err := box.VerifyLog(t.Context(), b, c.example, "all")
+	reports, err := box.VerifyLog(t.Context(), b, box.Verification{Config: c.example, Service: "all", DataKey: strings.Repeat("cd", 32)})
 	if err != nil {
 		t.Fatal(err)
 	}

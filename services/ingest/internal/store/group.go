@@ -77,6 +77,17 @@ func (g *group) decide(newLead func() string) (writes []write, missing []string)
 	return nil, slices.Compact(g.view.Missing)
 }
 
+// begun lists the leads that the answers begin.
+func (g *group) begun() []string {
+	var leads []string
+	for _, a := range g.answers {
+		if a.New {
+			leads = append(leads, a.Lead)
+		}
+	}
+	return leads
+}
+
 // forget drops the assumption that these writes were stored: what was is in the
 // book by now. Submissions claimed by somebody else are no longer ours.
 func (g *group) forget(writes []write) {

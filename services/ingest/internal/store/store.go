@@ -37,6 +37,9 @@ type Options struct {
 	Now func() time.Time
 	// Held reads what is known about leads; a lead without record is left out.
 	Held func(ctx context.Context, leads []string) (map[string]identity.Held, error)
+	// Born is told of leads that are about to begin, while their identities are
+	// claimed. Optional; its error is nobody's.
+	Born func(ctx context.Context, leads []string) error
 	// CacheKeys bounds the claims kept in memory. Default 100000.
 	CacheKeys int
 }
@@ -46,6 +49,7 @@ type Book struct {
 	log   claimLog
 	now   func() time.Time
 	held  func(ctx context.Context, leads []string) (map[string]identity.Held, error)
+	born  func(ctx context.Context, leads []string) error
 	cache *cache
 	intro *introduced
 
@@ -60,7 +64,7 @@ func New(o Options) *Book {
 		o.CacheKeys = 100_000
 	}
 	return &Book{
-		log: claimLog{bus: o.Bus, now: o.Now, pace: bus.NewPace()}, now: o.Now, held: o.Held,
+		log: claimLog{bus: o.Bus, now: o.Now, pace: bus.NewPace()}, now: o.Now, held: o.Held, born: o.Born,
 		cache: newCache(o.CacheKeys, o.Now), intro: newIntroduced(o.CacheKeys / 10),
 	}
 }
@@ -167,7 +171,10 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 		if err != nil || len(writes) == 0 {
 			return err
 		}
-		if err := b.log.write(ctx, writes, round >= patient); err != nil {
+		welcomed := b.welcome(ctx, g)
+		err = b.log.write(ctx, writes, round >= patient)
+		<-welcomed
+		if err != nil {
 			return err
 		}
 		if b.keep(g, writes) {
@@ -175,6 +182,22 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 		}
 	}
 	return ErrContended
+}
+
+// welcome tells of the leads that the answers begin, at the same time as their
+// identities are claimed; the channel closes when that is done.
+func (b *Book) welcome(ctx context.Context, g *group) <-chan struct{} {
+	done := make(chan struct{})
+	leads := g.begun()
+	if b.born == nil || len(leads) == 0 {
+		close(done)
+		return done
+	}
+	go func() {
+		defer close(done)
+		_ = b.born(ctx, leads) // what it prepares is made later otherwise
+	}()
+	return done
 }
 
 // look reads claims that nobody remembers into the group's view.

@@ -35,7 +35,7 @@ func (r *rig) startIngest(ctx context.Context, sources string) (url, grpc string
 		return "", "", err
 	}
 	cfg := ingest.DefaultConfig()
-	cfg.Sources, cfg.IdentityKeyFile = sources, filepath.Join(r.dir, "identity.key")
+	cfg.Sources, cfg.IdentityKeyFile, cfg.DataKeyFile = sources, filepath.Join(r.dir, "identity.key"), filepath.Join(r.dir, "data.key")
 	s, err := ingest.New(cfg, ingest.Deps{Bus: b, Redis: r.redis, Log: r.log, HTTP: web, GRPC: rpc})
 	if err != nil {
 		return "", "", err

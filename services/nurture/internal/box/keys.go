@@ -21,6 +21,8 @@ type Keys struct {
 	Identity string `json:"identity"`
 	// Webhook signs handoffs: "whsec_" and base64 of 32 random bytes.
 	Webhook string `json:"webhook"`
+	// Data wraps the data keys of the leads: 32 random bytes in hex.
+	Data string `json:"data"`
 }
 
 // keysFile is where the keys lie in the data directory.
@@ -42,11 +44,30 @@ func loadKeys(dir string) (Keys, error) {
 	if err := json.Unmarshal(raw, &k); err != nil {
 		return Keys{}, fmt.Errorf("read development keys %s: %w", path, err)
 	}
+	if k.Data == "" { // made before leads had keys of their own
+		k.Data = newKeys().Data
+		return writeKeys(path, k)
+	}
 	return k, nil
 }
 
-func makeKeys(path string) (Keys, error) {
-	k := newKeys()
+// DataKey is the data key of a data directory as `nurture run` made it; empty
+// when there is none.
+func DataKey(dir string) string {
+	raw, err := os.ReadFile(filepath.Join(dir, keysFile))
+	if err != nil {
+		return ""
+	}
+	var k Keys
+	if json.Unmarshal(raw, &k) != nil {
+		return ""
+	}
+	return k.Data
+}
+
+func makeKeys(path string) (Keys, error) { return writeKeys(path, newKeys()) }
+
+func writeKeys(path string, k Keys) (Keys, error) {
 	raw, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return Keys{}, fmt.Errorf("encode development keys: %w", err)
@@ -60,7 +81,7 @@ func makeKeys(path string) (Keys, error) {
 func newKeys() Keys {
 	return Keys{
 		Links: hex.EncodeToString(random()), Identity: hex.EncodeToString(random()),
-		Webhook: "whsec_" + base64.StdEncoding.EncodeToString(random()),
+		Webhook: "whsec_" + base64.StdEncoding.EncodeToString(random()), Data: hex.EncodeToString(random()),
 	}
 }
 

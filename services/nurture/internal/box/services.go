@@ -121,6 +121,7 @@ func (b *Box) handoff(p peers) (func(context.Context) error, error) {
 func (b *Box) ingestConfig() ingest.Config {
 	c := ingest.DefaultConfig()
 	c.Sources, c.IdentityKey = filepath.Join(b.opts.Config, "sources.yaml"), b.keys.Identity
+	c.DataKey = b.keys.Data
 	return c
 }
 

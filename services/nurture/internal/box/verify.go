@@ -24,10 +24,21 @@ type Verified struct {
 	ledger.VerifyReport
 }
 
+// Verification says what is verified, and with what.
+type Verification struct {
+	// Config is the directory of the configuration the log was written with.
+	Config string
+	// Service is one of the four, or "all".
+	Service string
+	// DataKey are the keys that ingest's data keys are wrapped in, as its setting
+	// data_key has them. Needed for ingest alone: what it records is sealed.
+	DataKey string
+}
+
 // VerifyLog rebuilds the states of one service, or of "all", from the log and
-// compares them with what is stored. It needs the configuration the log was
-// written with; Redis has no part in it.
-func VerifyLog(ctx context.Context, b *bus.Bus, config, service string) ([]Verified, error) {
+// compares them with what is stored. Redis has no part in it.
+func VerifyLog(ctx context.Context, b *bus.Bus, v Verification) ([]Verified, error) {
+	service := v.Service
 	names := services[:]
 	if service != "all" {
 		if !slices.Contains(names, service) {
@@ -35,9 +46,13 @@ func VerifyLog(ctx context.Context, b *bus.Bus, config, service string) ([]Verif
 		}
 		names = []string{service}
 	}
+	keys := newKeys()
+	if v.DataKey != "" {
+		keys.Data = v.DataKey
+	}
 	reports := make([]Verified, 0, len(names))
 	for _, name := range names {
-		report, err := verifyOne(ctx, &Box{opts: Options{Config: config, Log: slog.New(slog.DiscardHandler)}, keys: newKeys(), Bus: b}, name)
+		report, err := verifyOne(ctx, &Box{opts: Options{Config: v.Config, Log: slog.New(slog.DiscardHandler)}, keys: keys, Bus: b}, name)
 		if err != nil {
 			return nil, fmt.Errorf("verify %s: %w", name, err)
 		}
@@ -48,7 +63,7 @@ func VerifyLog(ctx context.Context, b *bus.Bus, config, service string) ([]Verif
 
 // Verify rebuilds all states of a running box.
 func (b *Box) Verify(ctx context.Context) ([]Verified, error) {
-	return VerifyLog(ctx, b.Bus, b.opts.Config, "all")
+	return VerifyLog(ctx, b.Bus, Verification{Config: b.opts.Config, Service: "all", DataKey: b.keys.Data})
 }
 
 // verifyOne makes the service without letting it run: its fold is what counts.

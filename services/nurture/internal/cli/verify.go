@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,7 @@ func newVerify() *cobra.Command {
 	}
 	url := natsFlag(cmd)
 	service := cmd.Flags().String("service", "all", "ingest, scoring, campaign, handoff or all")
+	data := cmd.Flags().String("data", "data", "data directory of `nurture run`, for the key that ingest's records are sealed under; INGEST_DATA_KEY names another key")
 	config := cmd.Flags().String("config", "deploy/example", "directory with sources, model, programs and routes")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		b, err := openBus(cmd.Context(), *url)
@@ -27,7 +30,9 @@ func newVerify() *cobra.Command {
 			return err
 		}
 		defer b.Close()
-		reports, err := box.VerifyLog(cmd.Context(), b, *config, *service)
+		reports, err := box.VerifyLog(cmd.Context(), b, box.Verification{
+			Config: *config, Service: *service, DataKey: cmp.Or(os.Getenv("INGEST_DATA_KEY"), box.DataKey(*data)),
+		})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -123,8 +124,8 @@ func (f *Funnel) leadRecord(l *lead, seq uint64, rec *ledgerv1.Record) error {
 		return err
 	}
 	l.seen = true
-	p := s.GetLead().GetProfile()
-	if l.arrivedAt == 0 && (p.GetEmail() != "" || p.GetPhone() != "") {
+	facts := leadview.Facts(s.GetLead())
+	if l.arrivedAt == 0 && (facts.GetHasEmail() || facts.GetHasPhone() || s.GetErasedAt() != nil) {
 		l.arrivedAt = seq
 	}
 	return each(rec, func(e *ingestv1.Event) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -210,12 +211,17 @@ func (d *draft) step(kind Kind, activity string) *Step {
 	seq := len(p.Steps) + 1
 	p.Steps = append(p.Steps, Step{
 		ID: fmt.Sprintf("%s-%02d", p.Key, seq), Seq: seq, Kind: kind, Type: activity,
-		Message: fmt.Sprintf("what %s says %x", p.Key, d.dice.Uint64()),
+		Message: letters(d.dice.Uint64()),
 		Pause:   time.Duration(50+d.dice.IntN(1500)) * time.Millisecond,
 		GiveUp:  kind == Track && d.dice.IntN(12) == 0,
 		Again:   (kind == Track || kind == Form) && d.dice.IntN(10) == 0,
 	})
 	return &p.Steps[seq-1]
+}
+
+// letters spells a number: what says nothing about anybody is told to all services.
+func letters(n uint64) string {
+	return strings.Map(func(r rune) rune { return 'a' + r - '0' }, strconv.FormatUint(n, 10))
 }
 
 // deck is one round of blows: every process, the log and the cache, in every

@@ -100,7 +100,7 @@ func (p Place) settings(i Instance) string {
 	dir, ingest, scoring := p.ConfigDir(), p.First("ingest").GRPC, p.First("scoring").GRPC
 	switch i.Service {
 	case "ingest":
-		return fmt.Sprintf("ingest:\n  sources: %s/sources.yaml\n  identity_key: %q\n", dir, p.Key)
+		return fmt.Sprintf("ingest:\n  sources: %s/sources.yaml\n  identity_key: %q\n  data_key: %q\n", dir, p.Key, p.Key)
 	case "scoring":
 		return fmt.Sprintf("scoring:\n  model: %s/model.yaml\n", dir)
 	case "campaign":

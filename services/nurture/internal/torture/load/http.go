@@ -23,7 +23,7 @@ import (
 func (l *Load) form(ctx context.Context, p *torture.Person, s torture.Step) answer {
 	f := url.Values{
 		"email": {p.Email()}, "first_name": {"Kim"}, "anonymous_id": {"anon-" + p.Key},
-		"submission_id": {s.ID}, "message": {s.Message}, "form": {"contact"},
+		"submission_id": {s.ID}, "topic": {s.Message}, "form": {"contact"},
 	}
 	if s.Type == torture.DemoRequested {
 		f.Set("form", "demo")
@@ -58,7 +58,7 @@ func (l *Load) track(ctx context.Context, p *torture.Person, steps []torture.Ste
 func event(p *torture.Person, s torture.Step) map[string]any {
 	e := map[string]any{
 		"type": "track", "event": s.Type, "messageId": s.ID, "anonymousId": "anon-" + p.Key,
-		"properties": map[string]any{"message": s.Message},
+		"properties": map[string]any{"topic": s.Message},
 	}
 	if s.Type == torture.PageViewed {
 		delete(e, "event")

@@ -123,7 +123,7 @@ func (r *run) ask(ctx context.Context, facts []torture.Fact) ([]torture.Fact, er
 
 // verify rebuilds every state from the log.
 func (r *run) verify(ctx context.Context) ([]torture.Verified, error) {
-	reports, err := box.VerifyLog(ctx, r.bus, r.place.ConfigDir(), "all")
+	reports, err := box.VerifyLog(ctx, r.bus, box.Verification{Config: r.place.ConfigDir(), Service: "all", DataKey: r.place.Key})
 	if err != nil {
 		return nil, err
 	}

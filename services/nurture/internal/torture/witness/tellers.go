@@ -86,7 +86,7 @@ func activity(m message, a *leadv1.Activity) torture.Fact {
 	if i := strings.LastIndexByte(f.ID, '/'); i >= 0 {
 		f.ID = f.ID[i+1:]
 	}
-	f.Hash = torture.HashOf(a.GetType(), a.GetProperties()["message"])
+	f.Hash = torture.HashOf(a.GetType(), a.GetProperties()["topic"])
 	return f
 }
 

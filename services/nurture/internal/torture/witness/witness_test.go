@@ -52,7 +52,7 @@ func record(t *testing.T, b *bus.Bus, stream string, state proto.Message, events
 func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	did := &leadv1.Activity{Id: "website/e1", Type: torture.FormSubmitted, Properties: map[string]string{"message": "hi"}}
+	did := &leadv1.Activity{Id: "website/e1", Type: torture.FormSubmitted, Properties: map[string]string{"topic": "hi"}}
 	record(t, b, bus.Leads, &ingestv1.State{Lead: &leadv1.Lead{Activities: 1}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Activity{Activity: did}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Suppressed{Suppressed: &ingestv1.Suppressed{}}},
