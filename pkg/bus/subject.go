@@ -23,6 +23,10 @@ const (
 // the compare-and-set says so.
 const HeaderBorn = "Nurture-Born"
 
+// HeaderTombstone marks a record that forgets its lead, so that readers know
+// without decoding it.
+const HeaderTombstone = "Nurture-Tombstone"
+
 // Buckets is the number of parts the leads are spread over, fixed for ever: it
 // is part of every subject.
 const Buckets = 64

@@ -43,6 +43,9 @@ func (l *Ledger[S]) message(w *work[S]) *nats.Msg {
 	if w.rec.GetVersion() == 1 {
 		msg.Header[bus.HeaderBorn] = []string{"1"}
 	}
+	if w.rec.GetTombstone() {
+		msg.Header[bus.HeaderTombstone] = []string{"1"}
+	}
 	return bus.ExpectLast(msg, w.ent.seq)
 }
 

@@ -31,6 +31,9 @@ type Input struct {
 	// name of a command. ID is what follows it in the subject, or the command's id.
 	Kind string
 	ID   string
+	// Tombstone says that the input is a record by which another service forgot
+	// the lead.
+	Tombstone bool
 	// Time is the input's own time, the fold's now.
 	Time time.Time
 	// Data is the message's payload or the encoded command.

@@ -88,6 +88,7 @@ func newItem(m message) (*item, error) {
 		return nil, fmt.Errorf("input %s/%d: subject %q is not about a lead", m.from.stream, m.from.seq, subject)
 	}
 	in := Input{Lead: lead, Stream: stream, Seq: m.from.seq, Kind: kind, ID: id, Time: now.UTC(), Data: m.data}
+	in.Tombstone = m.header.Get(bus.HeaderTombstone) != ""
 	return &item{in: in, header: m.header, from: m.from}, nil
 }
 

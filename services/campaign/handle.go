@@ -27,6 +27,12 @@ import (
 
 // fold decides what one input means for one lead.
 func (s *Service) fold(state *campaignv1.State, in ledger.Input, now time.Time) (ledger.Change[*campaignv1.State], error) {
+	switch {
+	case state.GetStage() == leadv1.Stage_STAGE_ERASED && in.Stream != "":
+		return ledger.Unchanged[*campaignv1.State](journey.Forgotten), nil
+	case in.Tombstone:
+		return changeOf(journey.Forget(in.Lead, now)), nil
+	}
 	book, err := s.book(in, state)
 	if err != nil {
 		return ledger.Change[*campaignv1.State]{}, err
@@ -150,7 +156,7 @@ func stageOf(status handoffv1.HandoffStatus) leadv1.Stage {
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_LOST:
 		return leadv1.Stage_STAGE_LOST
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_UNSPECIFIED, handoffv1.HandoffStatus_HANDOFF_STATUS_HELD,
-		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN:
+		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN, handoffv1.HandoffStatus_HANDOFF_STATUS_ERASED:
 		return leadv1.Stage_STAGE_UNSPECIFIED
 	}
 	return leadv1.Stage_STAGE_UNSPECIFIED
@@ -200,5 +206,5 @@ func changeOf(c journey.Change) ledger.Change[*campaignv1.State] {
 	for i, e := range c.Events {
 		events[i] = e
 	}
-	return ledger.Change[*campaignv1.State]{State: c.State, Events: events, WakeAt: c.WakeAt, Reason: c.Reason}
+	return ledger.Change[*campaignv1.State]{State: c.State, Events: events, WakeAt: c.WakeAt, Reason: c.Reason, Tombstone: c.Tombstone}
 }

@@ -33,6 +33,8 @@ type handler struct{ desk desk.Desk }
 
 func (h handler) fold(s state, in ledger.Input, now time.Time) (change, error) {
 	switch {
+	case in.Tombstone:
+		return changed(h.desk.Forget(s, in.Lead, now)), nil
 	case in.Stream == bus.Leads:
 		return h.leadChanged(s, in, now)
 	case in.Stream == bus.Scores:
@@ -165,5 +167,5 @@ func changed(d desk.Decision) change {
 	for i, e := range d.Events {
 		events[i] = e
 	}
-	return change{State: d.State, Events: events, WakeAt: d.WakeAt, Reason: string(d.Reason), Same: d.Same}
+	return change{State: d.State, Events: events, WakeAt: d.WakeAt, Reason: string(d.Reason), Same: d.Same, Tombstone: d.Tombstone}
 }

@@ -9,6 +9,7 @@ import (
 
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 )
 
@@ -22,6 +23,12 @@ type folder struct{ model *model.Model }
 
 // fold decides what one input means for one lead.
 func (f folder) fold(s *scoringv1.State, in ledger.Input, now time.Time) (ledger.Change[*scoringv1.State], error) {
+	switch {
+	case s.GetScore().GetStage() == leadv1.Stage_STAGE_ERASED:
+		return ledger.Unchanged[*scoringv1.State](string(ReasonErased)), nil
+	case in.Tombstone:
+		return forget(in.Lead, now), nil
+	}
 	t := newTurn(f.model, s, in.Lead, now)
 	var err error
 	switch {

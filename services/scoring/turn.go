@@ -25,6 +25,7 @@ const (
 	ReasonFastTrack Reason = "fast_track"
 	ReasonSales     Reason = "sales"
 	ReasonDue       Reason = "due"
+	ReasonErased    Reason = "erased"
 	// ReasonNothing: no rule is about what happened; nothing is recorded.
 	ReasonNothing Reason = "nothing_scored"
 )

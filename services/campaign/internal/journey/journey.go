@@ -79,6 +79,8 @@ type Change struct {
 	Reason string
 	// Same: nothing changed, no record is needed.
 	Same bool
+	// Tombstone: the lead is forgotten.
+	Tombstone bool
 }
 
 // Turn is the decision about one input. Begin it, tell it what happened, End it.

@@ -217,10 +217,12 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 		return nil, fmt.Errorf("shutting down: %w", ctx.Err())
 	}
 	began := d.Now()
-	var parts dossier.Parts
+	parts := dossier.Parts{Handoff: h}
 	disabled := false
 	ask, askCtx := errgroup.WithContext(ctx)
-	ask.Go(func() error { parts = d.Collect(askCtx, h); return nil })
+	if in.GetDelivery().GetType() != desk.TypeErased {
+		ask.Go(func() error { parts = d.Collect(askCtx, h); return nil })
+	}
 	ask.Go(func() (err error) { disabled, err = d.isDisabled(askCtx); return err })
 	if err := ask.Wait(); err != nil {
 		return nil, err
@@ -252,11 +254,15 @@ func (d *Deliverer) post(ctx context.Context, id string, body []byte) *handoffv1
 }
 
 func (d *Deliverer) body(ctx context.Context, in *handoffv1.DeliveryIntended, parts dossier.Parts) ([]byte, error) {
-	data, err := dossier.JSON(dossier.Assemble(parts), MaxPayload-overhead)
+	del := in.GetDelivery()
+	pack := &handoffv1.Dossier{LeadId: parts.Handoff.GetLeadId()}
+	if del.GetType() != desk.TypeErased {
+		pack = dossier.Assemble(parts)
+	}
+	data, err := dossier.JSON(pack, MaxPayload-overhead)
 	if err != nil {
 		return nil, err
 	}
-	del := in.GetDelivery()
 	e := Event{ID: del.GetId(), Type: del.GetType(), Subject: parts.Handoff.GetLeadId(), Time: d.Now(), Data: data}
 	h := nats.Header{}
 	bus.Inject(ctx, h)
@@ -268,7 +274,7 @@ func (d *Deliverer) body(ctx context.Context, in *handoffv1.DeliveryIntended, pa
 
 // publish tells the world inside: the same event, once per delivery.
 func (d *Deliverer) publish(ctx context.Context, in *handoffv1.DeliveryIntended, body []byte) error {
-	if in.GetAttempt() > 1 {
+	if in.GetAttempt() > 1 || in.GetDelivery().GetType() == desk.TypeErased { // ingest tells that one
 		return nil
 	}
 	msg := &nats.Msg{Subject: bus.OutboundSubject(OutboundKind(in.GetDelivery().GetType())), Data: body, Header: nats.Header{}}

@@ -75,6 +75,8 @@ func nameOf(e *handoffv1.Event) (kind, reason string) {
 		return "disqualified", f.Disqualified.GetReason().String()
 	case *handoffv1.Event_OutcomeRecorded:
 		return "outcome_recorded", f.OutcomeRecorded.GetOutcome().String()
+	case *handoffv1.Event_Erased:
+		return "erased", ""
 	case *handoffv1.Event_Withdrawn:
 		return "withdrawn", f.Withdrawn.GetReason()
 	default:

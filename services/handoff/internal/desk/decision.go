@@ -17,6 +17,8 @@ type Decision struct {
 	Reason Reason
 	// Same says that nothing changed and nothing is to be written.
 	Same bool
+	// Tombstone says that the lead is forgotten.
+	Tombstone bool
 }
 
 func same(why Reason) Decision { return Decision{Same: true, Reason: why} }

@@ -14,6 +14,8 @@ const (
 	TypeAssigned   = "com.nurture.handoff.assigned"
 	TypeReassigned = "com.nurture.handoff.reassigned"
 	TypeReminded   = "com.nurture.handoff.reminded"
+	// TypeErased tells that a lead must be forgotten; it carries the lead's id alone.
+	TypeErased = "com.nurture.lead.erased"
 )
 
 const (

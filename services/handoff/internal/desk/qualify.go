@@ -24,6 +24,7 @@ const (
 	won          = handoffv1.HandoffStatus_HANDOFF_STATUS_WON
 	lost         = handoffv1.HandoffStatus_HANDOFF_STATUS_LOST
 	withdrawn    = handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN
+	erased       = handoffv1.HandoffStatus_HANDOFF_STATUS_ERASED
 )
 
 // maxHistory bounds the earlier stays a state keeps.
@@ -39,6 +40,8 @@ func (d Desk) Qualify(s *handoffv1.State, q *scoringv1.Qualified, view *handoffv
 		return same(Customer)
 	case disqualified:
 		return same(NeverAgain)
+	case erased:
+		return same(Erased)
 	case none, rejected, recycled, lost, withdrawn:
 	}
 	t := d.sit(s, now)

@@ -31,6 +31,8 @@ const (
 	ReasonIdentified = "identified"
 	// ReasonActivity: the person did something.
 	ReasonActivity = "activity_recorded"
+	// ReasonErased: the person was forgotten.
+	ReasonErased = "erased"
 	// ReasonNothingNew: everything told was known.
 	ReasonNothingNew = "nothing_new"
 	// ReasonNoWakeUp: ingest waits for nothing, so a wake-up is a stray one.
@@ -41,6 +43,8 @@ const (
 var (
 	// ErrUnknownLead: the command is about a lead that must exist and does not.
 	ErrUnknownLead = errors.New("no such lead")
+	// ErrErased: the person was forgotten; who comes again is a new lead.
+	ErrErased = errors.New("the lead was erased")
 	// ErrUndecodable: the command is not an encoded Apply.
 	ErrUndecodable = errors.New("command cannot be read")
 )
@@ -81,6 +85,12 @@ func Folding(policies Policies) ledger.Fold[*ingestv1.State] {
 func apply(policies Policies, st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 	if in.Due() {
 		return ledger.Unchanged[*ingestv1.State](ReasonNoWakeUp), nil
+	}
+	if in.Kind == KindErase {
+		return erase(st, in, now)
+	}
+	if st.GetErasedAt() != nil {
+		return Change{}, fmt.Errorf("lead %s: %w", in.Lead, ErrErased)
 	}
 	cmd := &ingestv1.Apply{}
 	if err := proto.Unmarshal(in.Data, cmd); err != nil {

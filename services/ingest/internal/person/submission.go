@@ -16,6 +16,7 @@ const (
 	KindIdentify = "identify"
 	KindTrack    = "track"
 	KindConsent  = "consent"
+	KindErase    = "erase"
 )
 
 // Submission is one event on its way to a lead: what every adapter makes of
