@@ -80,3 +80,9 @@ func (s *Service) checkDataKey(ctx context.Context) error {
 	}
 	return nil
 }
+
+// rewrap wraps all data keys in the newest key.
+func (s *Service) rewrap(ctx context.Context) (done, current uint64, by string, err error) {
+	done, current, err = s.vault.Rewrap(ctx)
+	return done, current, s.ring.First(), err
+}

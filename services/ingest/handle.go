@@ -52,6 +52,7 @@ func (s *Service) accept(ctx context.Context, subs []person.Submission) []person
 		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
 	}
 	s.recordAll(ctx, subs, answers, outcomes)
+	s.reborn(ctx, subs, answers, outcomes)
 	return s.count(ctx, subs, outcomes)
 }
 
@@ -199,7 +200,7 @@ func (s *Service) weigh(ctx context.Context, leads []string) (map[string]identit
 	held := make(map[string]identity.Held, len(entries))
 	for lead, e := range entries {
 		held[lead] = identity.Held{
-			Exists: true,
+			Exists: e.State.GetErasedAt() == nil,
 			Email:  len(e.State.GetEmails()) > 0,
 			User:   len(e.State.GetLead().GetUserIds()) > 0,
 		}
@@ -218,7 +219,7 @@ func refuseAll(outcomes []person.Outcome, err error) []person.Outcome {
 // itself is unavailability, and everything may be sent again.
 func classify(err error) error {
 	switch {
-	case errors.Is(err, person.ErrUnknownLead):
+	case errors.Is(err, person.ErrUnknownLead), errors.Is(err, person.ErrErased):
 		return rpc.Mark(err, codes.NotFound)
 	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ledger.ErrUnavailable):

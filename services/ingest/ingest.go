@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ import (
 	ingestrpc "github.com/nurturehq/nurture/services/ingest/internal/rpc"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 	"github.com/nurturehq/nurture/services/ingest/internal/store"
+	"github.com/nurturehq/nurture/services/ingest/internal/store/erasure"
 	"github.com/nurturehq/nurture/services/ingest/internal/store/vault"
 	"github.com/nurturehq/nurture/services/ingest/internal/web"
 )
@@ -94,6 +96,7 @@ type Service struct {
 	dialects   map[string]hook.Dialect
 	ring       *vault.Ring
 	vault      *vault.Vault
+	eraser     *erasure.Eraser
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -135,6 +138,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, Born: s.vault.Born, CacheKeys: cfg.CacheKeys})
+	s.eraser = erasure.New(erasure.Deps{
+		Bus: deps.Bus, Redis: deps.Redis, Ledger: s.ledger, Release: s.book.Release, Destroy: s.vault.Destroy,
+		Keys: func(c *ingestv1.CaptureLeadRequest) []identity.Key { return slices.Collect(s.ask(c).Keys()) },
+		Log:  deps.Log, Now: deps.Now,
+	})
 	return s, nil
 }
 
@@ -163,6 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 	edge, edgeCtx := errgroup.WithContext(edgeCtx)
 	edge.Go(func() error { return s.serve(edgeCtx) })
 	edge.Go(func() error { return s.listen(edgeCtx) })
+	edge.Go(func() error { return s.eraser.Run(edgeCtx) })
 	err := edge.Wait()
 	stopLanes()
 	<-stopped
@@ -171,7 +180,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // serve takes events over HTTP and gRPC.
 func (s *Service) serve(ctx context.Context) error {
-	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s})
+	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s, Eraser: s.eraser, Rewrap: s.rewrap})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
 		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },

@@ -36,6 +36,10 @@ type Deps struct {
 	Policy     *consent.Policy
 	Suppressed SuppressionList
 	Sources    *source.Live
+	Eraser     Eraser
+	// Rewrap wraps all data keys in the newest key: how many were, how many had
+	// been, and the fingerprint of that key.
+	Rewrap func(ctx context.Context) (done, current uint64, by string, err error)
 }
 
 // Server answers ingest's calls.

@@ -118,7 +118,7 @@ func (b *Box) openPages() (err error) {
 // services, who asks before who is asked, the engines last.
 func (b *Box) Run(ctx context.Context, extras ...Extra) (err error) {
 	defer b.open.CloseInto(&err)
-	phases := []phase{{"inbox", b.Inbox.Run}, {"CRM desk", b.Desk.Run}, {"funnel", b.Live.Run}}
+	phases := []phase{{"inbox", b.Inbox.Run}, {"CRM desk", b.Desk.Run}, {"forgetting", b.forget}, {"funnel", b.Live.Run}}
 	for _, p := range b.parts {
 		phases = append(phases, phase(p))
 	}

@@ -18,7 +18,9 @@ import (
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 )
 
-func newLead() *cobra.Command { return group("lead", "Look at one lead", newLeadShow()) }
+func newLead() *cobra.Command {
+	return group("lead", "Look at one lead, hand out its data, or forget it", newLeadShow(), newLeadExport(), newLeadErase(), newLeadErasure())
+}
 
 // addrs are where the four services answer gRPC.
 type addrs struct{ host, ingest, scoring, campaign, handoff string }

@@ -10,6 +10,9 @@ import (
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 )
 
+// typeErased tells that a lead must be forgotten.
+const typeErased = "com.nurture.lead.erased"
+
 // Event is one verified webhook.
 type Event struct {
 	// ID is the webhook's id, stable over retries.

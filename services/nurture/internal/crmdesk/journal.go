@@ -2,6 +2,7 @@ package crmdesk
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ const maxLine = 1 << 20
 // desk answers a webhook only after its line was written.
 type journal struct {
 	mu   sync.Mutex
+	path string
 	file *os.File
 }
 
@@ -40,7 +42,7 @@ func openJournal(path string, add func(*Event) bool) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open CRM journal: %w", err)
 	}
-	return &journal{file: file}, nil
+	return &journal{path: path, file: file}, nil
 }
 
 // replay skips a line that cannot be read: it is the torn end of a crash, and
@@ -86,6 +88,47 @@ func (j *journal) append(e *Event) error {
 		return fmt.Errorf("write CRM journal: %w", err)
 	}
 	return nil
+}
+
+// forget writes the file anew without the lines of a lead. After a crash in
+// between the webhook comes again, and with it this.
+func (j *journal) forget(lead string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	raw, err := os.ReadFile(j.path)
+	if err != nil {
+		return fmt.Errorf("read CRM journal: %w", err)
+	}
+	var kept []byte
+	for text := range bytes.Lines(raw) {
+		var l line
+		if json.Unmarshal(text, &l) != nil {
+			continue
+		}
+		if e, err := decode(l.Body, l.At); err == nil && e.Lead != lead {
+			kept = append(kept, text...)
+		}
+	}
+	return j.replace(kept)
+}
+
+// replace puts another content in the place of the file. Lock held.
+func (j *journal) replace(content []byte) error {
+	next := j.path + ".next"
+	file, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write CRM journal: %w", err)
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), os.Rename(next, j.path)); err != nil {
+		return fmt.Errorf("write CRM journal: %w", errors.Join(err, file.Close()))
+	}
+	old := j.file
+	j.file = file
+	return old.Close()
 }
 
 // Close closes the file.

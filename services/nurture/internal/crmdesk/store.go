@@ -50,7 +50,11 @@ func (s *store) add(e *Event) bool {
 		return false
 	}
 	s.seen[e.ID] = true
-	s.file(e)
+	if e.Type == typeErased {
+		s.forget(e.Lead)
+	} else {
+		s.file(e)
+	}
 	s.events = append(s.events, e)
 	if len(s.events) > s.capacity {
 		delete(s.seen, s.events[0].ID)
@@ -60,6 +64,17 @@ func (s *store) add(e *Event) bool {
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 	return true
+}
+
+// forget removes a lead from the desk. Lock held.
+func (s *store) forget(lead string) {
+	delete(s.cases, lead)
+	s.order = slices.DeleteFunc(s.order, func(l string) bool { return l == lead })
+	for i, e := range s.events {
+		if e.Lead == lead {
+			s.events[i] = &Event{ID: e.ID, Type: e.Type, Lead: e.Lead, At: e.At}
+		}
+	}
 }
 
 func (s *store) file(e *Event) {

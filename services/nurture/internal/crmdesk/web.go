@@ -2,6 +2,7 @@ package crmdesk
 
 import (
 	_ "embed"
+	"errors"
 	"html/template"
 	"io"
 	"net/http"
@@ -76,7 +77,11 @@ func (d *Desk) receive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.ID = r.Header.Get(webhooks.HeaderWebhookID)
-	if err := d.log.append(e); err != nil {
+	err = error(nil)
+	if e.Type == typeErased {
+		err = d.log.forget(e.Lead)
+	}
+	if err = errors.Join(err, d.log.append(e)); err != nil {
 		d.opts.Log.Error("keep a webhook", "webhook_id", e.ID, "error", err)
 		http.Error(w, "The desk cannot write its journal.", http.StatusServiceUnavailable)
 		return

@@ -2,6 +2,8 @@ package inbox
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -52,6 +54,23 @@ func (s *store) count(key string) int {
 		s.keys = s.keys[1:]
 	}
 	return n
+}
+
+// forget blanks the mails of some leads; their numbers stay taken.
+func (s *store) forget(ours func(*Mail) bool) (blanked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, m := range s.mails {
+		if !ours(m) {
+			continue
+		}
+		key := m.Key()
+		delete(s.copies, key)
+		s.keys = slices.DeleteFunc(s.keys, func(k string) bool { return k == key })
+		s.mails[i] = &Mail{ID: m.ID, Subject: "(erased)", ReceivedAt: m.ReceivedAt}
+		blanked++
+	}
+	return blanked
 }
 
 func (s *store) refuse() {
@@ -113,6 +132,19 @@ func (b *Inbox) Wait(ctx context.Context, id uint64) ([]*Mail, error) {
 		case <-arrived:
 		}
 	}
+}
+
+// Forget removes what was sent to leads, and says how many mails it were: a mail
+// tells its lead by the id of its touch.
+func (b *Inbox) Forget(leads []string) int {
+	return b.store.forget(func(m *Mail) bool {
+		for _, lead := range leads {
+			if strings.HasPrefix(m.MessageID, lead+"-t") || strings.Contains(m.Key(), " "+lead+"-t") {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Counts gives what arrived so far.

@@ -1,0 +1,213 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/ledger"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
+	"github.com/nurturehq/nurture/services/ingest/internal/mention"
+)
+
+// traces are the identities of a person, as they are in what is about to be
+// forgotten. They are never written down.
+type traces struct {
+	keys        map[identity.Key]bool
+	ids, phones map[string]bool
+}
+
+// gather reads the identities of a person from all that was recorded of it.
+func (e *Eraser) gather(ctx context.Context, c *ingestv1.Erasure) (traces, error) {
+	t := traces{keys: map[identity.Key]bool{}, ids: map[string]bool{}, phones: map[string]bool{}}
+	for _, lead := range c.GetLeadIds() {
+		t.ids[lead] = true
+		history, err := e.Ledger.History(ctx, lead)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return traces{}, err
+		}
+		for _, entry := range history {
+			if err := e.trace(&t, entry); err != nil {
+				return traces{}, err
+			}
+		}
+	}
+	return t, nil
+}
+
+// trace adds what one record tells: the state's identities, and what each
+// command told.
+func (e *Eraser) trace(t *traces, entry ledger.Entry[*ingestv1.State]) error {
+	l := entry.State.GetLead()
+	told := []*ingestv1.CaptureLeadRequest{{Profile: l.GetProfile()}}
+	for _, email := range entry.State.GetEmails() {
+		told = append(told, &ingestv1.CaptureLeadRequest{Profile: &leadv1.Profile{Email: email}})
+	}
+	for _, id := range l.GetUserIds() {
+		told = append(told, &ingestv1.CaptureLeadRequest{UserId: id})
+	}
+	for _, id := range l.GetAnonymousIds() {
+		told = append(told, &ingestv1.CaptureLeadRequest{AnonymousId: id})
+	}
+	for _, cause := range entry.Record.GetCauses() {
+		cmd := &ingestv1.Apply{}
+		if cause.GetStream() != "" || len(cause.GetCommand()) == 0 || entry.Record.GetTombstone() {
+			continue
+		}
+		if err := proto.Unmarshal(cause.GetCommand(), cmd); err != nil {
+			return fmt.Errorf("decode command of record %d: %w", entry.Seq, err)
+		}
+		told = append(told, cmd.GetCapture())
+	}
+	for _, capture := range told {
+		t.add(capture, e.Keys(capture))
+	}
+	return nil
+}
+
+func (t *traces) add(c *ingestv1.CaptureLeadRequest, keys []identity.Key) {
+	for _, k := range keys {
+		t.keys[k] = true
+	}
+	for _, id := range []string{c.GetProfile().GetEmail(), c.GetUserId(), c.GetAnonymousId(), c.GetExternalId()} {
+		if id != "" {
+			t.ids[id] = true
+		}
+	}
+	if phone := c.GetProfile().GetPhone(); phone != "" {
+		t.phones[phone] = true
+	}
+}
+
+func (t traces) person() mention.Person { return mention.New(sorted(t.ids), sorted(t.phones)) }
+
+func sorted(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for s := range set {
+		list = append(list, s)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// release gives up the identities, so that who comes again is somebody new.
+func (e *Eraser) release(ctx context.Context, c *ingestv1.Erasure) (result, error) {
+	t, err := e.gather(ctx, c)
+	if err != nil {
+		return result{}, err
+	}
+	keys := make([]identity.Key, 0, len(t.keys))
+	for k := range t.keys {
+		keys = append(keys, k)
+	}
+	n, err := e.Release(ctx, keys, c.GetLeadIds())
+	if err != nil {
+		return result{}, err
+	}
+	return result{status: done, removed: n, note: "identity entries removed"}, nil
+}
+
+// sweepParked removes parked messages of the person: those that say whose they
+// are, and those in which one of the identities stands.
+func (e *Eraser) sweepParked(ctx context.Context, c *ingestv1.Erasure) (result, error) {
+	t, err := e.gather(ctx, c)
+	if err != nil {
+		return result{}, err
+	}
+	return e.sweep(ctx, bus.Parked, "parked.>", t.person())
+}
+
+// sweepInbound removes what upstreams published about the person. What is not
+// handled yet is waited for.
+func (e *Eraser) sweepInbound(ctx context.Context, c *ingestv1.Erasure) (result, error) {
+	t, err := e.gather(ctx, c)
+	if err != nil {
+		return result{}, err
+	}
+	floor, err := e.handled(ctx, bus.Inbound)
+	if err != nil {
+		return result{}, err
+	}
+	who := t.person()
+	for raw, err := range e.Bus.Read(ctx, bus.Inbound, "inbound.>", floor+1) {
+		if err != nil {
+			return result{}, err
+		}
+		if mentions(who, raw) {
+			return result{status: pending, note: "waits until messages on inbound are handled"}, nil
+		}
+	}
+	return e.sweep(ctx, bus.Inbound, "inbound.>", who)
+}
+
+// handled is up to where all readers of a stream have read it.
+func (e *Eraser) handled(ctx context.Context, stream string) (uint64, error) {
+	s, err := e.Bus.JS.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("open stream %s: %w", stream, bus.Classify(err))
+	}
+	floor := s.CachedInfo().State.LastSeq
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Config.Durable != "" && info.NumPending+uint64(info.NumAckPending) > 0 { //nolint:gosec // not negative
+			floor = min(floor, info.AckFloor.Stream)
+		}
+	}
+	if err := list.Err(); err != nil {
+		return 0, fmt.Errorf("list consumers of %s: %w", stream, bus.Classify(err))
+	}
+	return floor, nil
+}
+
+// sweepOutbound removes what was told about the person to whoever listens.
+func (e *Eraser) sweepOutbound(ctx context.Context, c *ingestv1.Erasure) (result, error) {
+	return e.sweep(ctx, bus.Outbound, "outbound.>", mention.New(c.GetLeadIds(), nil))
+}
+
+// sweep overwrites every message of a stream that mentions somebody.
+func (e *Eraser) sweep(ctx context.Context, stream, filter string, who mention.Person) (result, error) {
+	s, err := e.Bus.JS.Stream(ctx, stream)
+	if err != nil {
+		return result{}, fmt.Errorf("open stream %s: %w", stream, bus.Classify(err))
+	}
+	r := result{status: nothing}
+	for raw, err := range e.Bus.Read(ctx, stream, filter, 1) {
+		if err != nil {
+			return result{}, err
+		}
+		if !mentions(who, raw) {
+			continue
+		}
+		if err := bus.WipeMsg(ctx, s, raw.Sequence); err != nil {
+			return result{}, err
+		}
+		r.status, r.note = done, "overwritten on disk"
+		r.removed++
+	}
+	return r, nil
+}
+
+func mentions(who mention.Person, raw *jetstream.RawStreamMsg) bool {
+	if who.In([]byte(raw.Subject)) || who.In(raw.Data) {
+		return true
+	}
+	for _, values := range raw.Header {
+		for _, v := range values {
+			if who.In([]byte(v)) {
+				return true
+			}
+		}
+	}
+	return false
+}
