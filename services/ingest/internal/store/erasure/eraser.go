@@ -136,6 +136,9 @@ func (e *Eraser) parts(ctx context.Context, lead string) ([]string, error) {
 		}
 		parts = append(parts, id)
 		todo = append(todo, entry.State.GetMergedFrom()...)
+		if into := entry.State.GetMergedInto().GetIntoLeadId(); into != "" {
+			todo = append(todo, into)
+		}
 	}
 	return parts, nil
 }

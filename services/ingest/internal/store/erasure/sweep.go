@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
@@ -60,6 +61,10 @@ func (e *Eraser) trace(t *traces, entry ledger.Entry[*ingestv1.State]) error {
 	for _, id := range l.GetAnonymousIds() {
 		told = append(told, &ingestv1.CaptureLeadRequest{AnonymousId: id})
 	}
+	for _, phone := range l.GetPhones() {
+		told = append(told, &ingestv1.CaptureLeadRequest{Profile: &leadv1.Profile{Phone: phone}})
+	}
+	told = append(told, &ingestv1.CaptureLeadRequest{ExternalIds: l.GetExternalIds()})
 	for _, cause := range entry.Record.GetCauses() {
 		cmd := &ingestv1.Apply{}
 		if cause.GetStream() != "" || len(cause.GetCommand()) == 0 || entry.Record.GetTombstone() {
@@ -84,6 +89,12 @@ func (t *traces) add(c *ingestv1.CaptureLeadRequest, keys []identity.Key) {
 		if id != "" {
 			t.ids[id] = true
 		}
+	}
+	for _, id := range c.GetExternalIds() {
+		if _, own, ok := strings.Cut(id, ":"); ok {
+			id = own
+		}
+		t.ids[id] = true
 	}
 	if phone := c.GetProfile().GetPhone(); phone != "" {
 		t.phones[phone] = true

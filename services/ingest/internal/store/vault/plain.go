@@ -19,7 +19,7 @@ var deterministic = proto.MarshalOptions{Deterministic: true} //nolint:gocheckno
 
 // PlainState is what other services may read of a person.
 func PlainState(s *ingestv1.State) *ingestv1.State {
-	return &ingestv1.State{Lead: plainLead(s.GetLead()), MergedFrom: s.GetMergedFrom(), ErasedAt: s.GetErasedAt()}
+	return &ingestv1.State{Lead: plainLead(s.GetLead()), MergedFrom: s.GetMergedFrom(), MergedInto: s.GetMergedInto(), ErasedAt: s.GetErasedAt()}
 }
 
 func plainLead(l *leadv1.Lead) *leadv1.Lead {
@@ -29,6 +29,7 @@ func plainLead(l *leadv1.Lead) *leadv1.Lead {
 	return &leadv1.Lead{
 		LeadId: l.GetLeadId(), Source: l.GetSource(), Suppression: l.GetSuppression(), Activities: l.GetActivities(),
 		CreatedAt: l.GetCreatedAt(), UpdatedAt: l.GetUpdatedAt(), LastSeenAt: l.GetLastSeenAt(),
+		AccountId: l.GetAccountId(), MergedFrom: l.GetMergedFrom(), Permissions: l.GetPermissions(), SuppressedAt: l.GetSuppressedAt(),
 		Facts: leadview.Facts(l),
 	}
 }
@@ -44,19 +45,23 @@ func PlainEvent(e *ingestv1.Event, p *leadv1.Profile) *ingestv1.Event {
 		plain.Fact = &ingestv1.Event_Activity{Activity: plainActivity(f.Activity, p)}
 	case *ingestv1.Event_Consent:
 		plain.Fact = &ingestv1.Event_Consent{Consent: plainConsent(f.Consent)}
-	case *ingestv1.Event_Identified, *ingestv1.Event_Suppressed, *ingestv1.Event_Merged, *ingestv1.Event_Erased:
+	case *ingestv1.Event_SuppressionLifted: // who lifted it and why may be said in words
+		plain.Fact = &ingestv1.Event_SuppressionLifted{SuppressionLifted: &ingestv1.SuppressionLifted{Was: f.SuppressionLifted.GetWas()}}
+	case *ingestv1.Event_Identified, *ingestv1.Event_Suppressed, *ingestv1.Event_Erased, *ingestv1.Event_ConfirmationAsked,
+		*ingestv1.Event_Merged, *ingestv1.Event_MergedInto, *ingestv1.Event_Restored, *ingestv1.Event_Unmerged:
 		plain.Fact = e.GetFact()
 	}
 	return plain
 }
 
 func plainConsent(c *leadv1.Consent) *leadv1.Consent {
-	return &leadv1.Consent{Purpose: c.GetPurpose(), Granted: c.GetGranted(), Method: c.GetMethod(), At: c.GetAt()}
+	return &leadv1.Consent{Purpose: c.GetPurpose(), Granted: c.GetGranted(), Method: c.GetMethod(), At: c.GetAt(), Channel: c.GetChannel(), Pending: c.GetPending()}
 }
 
 func plainActivity(a *leadv1.Activity, p *leadv1.Profile) *leadv1.Activity {
 	plain := &leadv1.Activity{
 		Type: a.GetType(), OccurredAt: a.GetOccurredAt(), ReceivedAt: a.GetReceivedAt(), Source: a.GetSource(), Machine: a.GetMachine(),
+		SoftBounceLimit: a.GetSoftBounceLimit(),
 	}
 	if !strings.Contains(a.GetId(), "@") {
 		plain.Id = a.GetId()
