@@ -146,7 +146,9 @@ func (f *fold) apply() {
 	f.capture()
 	f.identify()
 	f.merge()
+	f.withdraw()
 	f.consent()
+	f.mailed()
 	f.suppress()
 	f.consentAct()
 	f.permit()
@@ -219,5 +221,9 @@ func (f *fold) act() {
 
 // seen reports whether the person did it, not we and not a machine.
 func seen(a *leadv1.Activity) bool {
-	return !a.GetMachine() && a.GetType() != "email_sent" && a.GetType() != "email_bounced"
+	switch a.GetType() {
+	case "email_sent", emailDelivered, "email_deferred", emailBounced:
+		return false
+	}
+	return !a.GetMachine()
 }
