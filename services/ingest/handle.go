@@ -59,6 +59,9 @@ func (s *Service) accept(ctx context.Context, subs []person.Submission) []person
 // resolve says whose each submission is. New identities are claimed when it
 // returns. A submission whose sender knows the lead is not asked about.
 func (s *Service) resolve(ctx context.Context, subs []person.Submission) ([]identity.Answer, error) {
+	if err := s.find(ctx, subs); err != nil {
+		return nil, err
+	}
 	asks := make([]identity.Ask, 0, len(subs))
 	for i := range subs {
 		if subs[i].Lead == "" {
