@@ -20,6 +20,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/returnpath"
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
@@ -54,6 +55,8 @@ type Config struct {
 	MaxInFlight     int    `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
 	PublicURL       string `yaml:"public_url" help:"address that senders reach ingest at, like https://in.example.com; some sign it"`
 
+	Bounces BouncesConfig `yaml:"bounces"`
+
 	RejectRetention time.Duration `yaml:"reject_retention" help:"how long what was not taken is kept for a person to look at"`
 }
 
@@ -67,6 +70,7 @@ func DefaultConfig() Config {
 		CacheLeads:      10_000,
 		CacheKeys:       100_000,
 		MaxInFlight:     20_000,
+		Bounces:         defaultBounces(),
 		RejectRetention: 30 * 24 * time.Hour,
 	}
 }
@@ -78,6 +82,8 @@ type Deps struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	HTTP, GRPC net.Listener
+	// SMTP takes mails that come back; nil: none are taken that way.
+	SMTP net.Listener
 }
 
 // Service is ingest.
@@ -97,6 +103,7 @@ type Service struct {
 	ring       *vault.Ring
 	vault      *vault.Vault
 	eraser     *erasure.Eraser
+	returns    *returnpath.Signer
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -129,6 +136,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
 		dialects: dialects.All(),
+	}
+	if err := s.openReturns(); err != nil {
+		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
 		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
@@ -172,6 +182,7 @@ func (s *Service) Run(ctx context.Context) error {
 	edge.Go(func() error { return s.serve(edgeCtx) })
 	edge.Go(func() error { return s.listen(edgeCtx) })
 	edge.Go(func() error { return s.eraser.Run(edgeCtx) })
+	edge.Go(func() error { return s.takeReturns(edgeCtx, s.deps.SMTP) })
 	err := edge.Wait()
 	stopLanes()
 	<-stopped
@@ -180,7 +191,10 @@ func (s *Service) Run(ctx context.Context) error {
 
 // serve takes events over HTTP and gRPC.
 func (s *Service) serve(ctx context.Context) error {
-	api := ingestrpc.New(ingestrpc.Deps{Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s, Eraser: s.eraser, Rewrap: s.rewrap})
+	api := ingestrpc.New(ingestrpc.Deps{
+		Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
+		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
+	})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
 		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },

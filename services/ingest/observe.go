@@ -17,6 +17,7 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/bounce"
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/reject"
@@ -24,7 +25,7 @@ import (
 
 // metrics are what ingest counts.
 type metrics struct {
-	events, hooks metric.Int64Counter
+	events, hooks, mails metric.Int64Counter
 }
 
 func newMetrics() *metrics {
@@ -39,7 +40,13 @@ func newMetrics() *metrics {
 	return &metrics{
 		events: count("nurture_ingest_events", "Events by source, kind and what became of them.", "{event}"),
 		hooks:  count("nurture_ingest_hooks", "Calls of webhooks, and what they told, by source, kind and what became of them.", "{call}"),
+		mails:  count("nurture_ingest_returns", "Mails that came back by what they are and what became of them.", "{mail}"),
 	}
+}
+
+// returned counts a mail that came back.
+func (m *metrics) returned(ctx context.Context, what bounce.Verdict, result string) {
+	m.mails.Add(ctx, 1, metric.WithAttributes(attribute.String("verdict", string(what)), attribute.String("result", result)))
 }
 
 // outcome is one label set of the counter.
@@ -60,7 +67,7 @@ func (s *Service) count(ctx context.Context, subs []person.Submission, outcomes 
 
 // known keeps the number of label values bounded: senders may name any source.
 func (s *Service) known(name string) string {
-	if _, ok := s.sources.Current().Named(name); ok || name == "campaign" {
+	if _, ok := s.sources.Current().Named(name); ok || name == "campaign" || name == returns {
 		return name
 	}
 	return "other"

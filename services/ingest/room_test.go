@@ -49,6 +49,11 @@ func newRoomWith(t testing.TB, change func(*ingest.Config)) *room {
 // joinRoom starts one replica on a log.
 func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 	t.Helper()
+	return joinRoomDeps(t, b, func(*ingest.Deps) {}, changes...)
+}
+
+func joinRoomDeps(t testing.TB, b *bus.Bus, give func(*ingest.Deps), changes ...func(*ingest.Config)) *room {
+	t.Helper()
 	httpL, grpcL := listen(t), listen(t)
 	cfg := ingest.DefaultConfig()
 	cfg.Sources, cfg.IdentityKey = filepath.Join("..", "..", "deploy", "example", "sources.yaml"), secret
@@ -56,9 +61,11 @@ func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	svc, err := ingest.New(cfg, ingest.Deps{
+	deps := ingest.Deps{
 		Bus: b, Redis: ledgertest.Miniredis(t), Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), HTTP: httpL, GRPC: grpcL,
-	})
+	}
+	give(&deps)
+	svc, err := ingest.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,9 +66,14 @@ func run(ctx context.Context) (err error) {
 	if deps.GRPC, err = listen(ctx, set.GRPC, "grpc_addr"); err != nil {
 		return errors.Join(err, deps.HTTP.Close())
 	}
+	if set.Ingest.Bounces.Addr != "" {
+		if deps.SMTP, err = listen(ctx, set.Ingest.Bounces.Addr, "ingest.bounces.addr"); err != nil {
+			return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close())
+		}
+	}
 	svc, err := ingest.New(set.Ingest, deps)
 	if err != nil {
-		return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close())
+		return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close(), closeAny(deps.SMTP))
 	}
 	return svc.Run(ctx)
 }
@@ -80,4 +85,11 @@ func listen(ctx context.Context, addr, setting string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen: %w (choose another address with %s)", err, setting)
 	}
 	return l, nil
+}
+
+func closeAny(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
 }

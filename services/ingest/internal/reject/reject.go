@@ -21,6 +21,8 @@ const (
 	Segment = "segment"
 	// PostHog: one event of PostHog's libraries.
 	PostHog = "posthog"
+	// Mail: a mail that came back.
+	Mail = "mail"
 	// Inbound: an encoded ingestv1.Inbound.
 	Inbound = "inbound"
 )

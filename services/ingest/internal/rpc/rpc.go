@@ -40,6 +40,8 @@ type Deps struct {
 	// Rewrap wraps all data keys in the newest key: how many were, how many had
 	// been, and the fingerprint of that key.
 	Rewrap func(ctx context.Context) (done, current uint64, by string, err error)
+	// TakeReturn reads a mail that came back.
+	TakeReturn func(ctx context.Context, req *ingestv1.TakeReturnRequest) (*ingestv1.TakeReturnResponse, error)
 }
 
 // Server answers ingest's calls.
