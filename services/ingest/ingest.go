@@ -135,7 +135,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
-		dialects: dialects.All(),
+		dialects: dialects.All(web.NewAmazon(nil, deps.Now)),
 	}
 	if err := s.openReturns(); err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)

@@ -21,6 +21,9 @@ var (
 	ErrForged = errors.New("the signature does not fit")
 	// ErrStale: it was signed too long ago, or in the future.
 	ErrStale = errors.New("the signature's time is not now")
+	// ErrUnavailable: what is needed to judge or to answer the call cannot be had
+	// now. This one is answered 503, so that the sender comes again.
+	ErrUnavailable = errors.New("not now")
 )
 
 // Tolerance is how far the time of a signature may be from the receive time.

@@ -30,11 +30,11 @@ func Kinds() map[string]Kind {
 		"webhook":     {Secret: true, Options: []string{"activity", "activity.", "items", "type"}},
 		"cloudevents": {Secret: true},
 		"crm":         {Secret: true},
-		"sendgrid":    {Secret: true},
-		"ses":         {Options: []string{"topic_arn"}},
-		"postmark":    {Secret: true},
-		"mailgun":     {Secret: true},
-		"resend":      {Secret: true},
+		"sendgrid":    {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},
+		"ses":         {Options: []string{"topic_arn", "soft_bounces", "opens_and_clicks"}},
+		"postmark":    {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},
+		"mailgun":     {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},
+		"resend":      {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -102,6 +103,10 @@ func (r *routes) told(w http.ResponseWriter, req *http.Request, call hook.Reques
 		return
 	}
 	read, err := dialect.Read(call, src)
+	if errors.Is(err, hook.ErrUnavailable) {
+		r.unproven(w, req, src, err)
+		return
+	}
 	if err != nil {
 		r.unreadable(w, req, hook.Told{Source: src, Request: call, Unreadable: err})
 		return
@@ -131,6 +136,10 @@ func (r *routes) unreadable(w http.ResponseWriter, req *http.Request, told hook.
 func (r *routes) unproven(w http.ResponseWriter, req *http.Request, src *source.Source, err error) {
 	result := hookForged
 	switch {
+	case errors.Is(err, hook.ErrUnavailable):
+		r.count(req, src, hookLater)
+		r.fail(w, req, rpc.RetryAfter(err, codes.Unavailable, time.Minute))
+		return
 	case errors.Is(err, hook.ErrUnsigned):
 		result = hookUnsigned
 	case errors.Is(err, hook.ErrStale):
