@@ -17,6 +17,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/nurturehq/nurture/pkg/guard"
 )
 
 const (
@@ -60,11 +62,11 @@ func NewEndpoint(c EndpointConfig, now func() time.Time) (*Endpoint, error) {
 	if c.URL == "" {
 		return nil, nil //nolint:nilnil // no endpoint is a valid configuration
 	}
-	guard, err := NewGuard(c.Allow)
+	own, err := guard.New(c.Allow)
 	if err != nil {
 		return nil, fmt.Errorf("webhook allow-list: %w", err)
 	}
-	if err := guard.CheckURL(c.URL); err != nil {
+	if err := own.CheckURL(c.URL); err != nil {
 		return nil, fmt.Errorf("webhook url %s: %w", c.URL, err)
 	}
 	signers, err := newSigners(c.Secrets)
@@ -78,7 +80,7 @@ func NewEndpoint(c EndpointConfig, now func() time.Time) (*Endpoint, error) {
 		url: c.URL, generation: c.Generation, timeout: c.Timeout, signers: signers, now: now,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext: guard.Dial, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true,
+				DialContext: own.Dial, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true,
 				MaxIdleConns: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
 				MaxResponseHeaderBytes: maxAnswer,
 			},

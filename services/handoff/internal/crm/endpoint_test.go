@@ -14,6 +14,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/nurturehq/nurture/pkg/guard"
 )
 
 const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // the published test vector
@@ -155,7 +157,7 @@ func code(status int, retryAfter string) http.HandlerFunc {
 
 func TestABlockedAddressIsForGood(t *testing.T) {
 	e := endpoint(t, "http://127.0.0.1:1/", time.Second)
-	strict, _ := NewGuard(nil)
+	strict, _ := guard.New(nil)
 	e.client.Transport = &http.Transport{DialContext: strict.Dial}
 	if o := judge(e.Post(t.Context(), "ho_1", nil), time.Now()); !o.GetPermanent() || o.GetReason() != reasonBlocked {
 		t.Fatalf("got %v", o)

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/nurturehq/nurture/pkg/guard"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 
 	"github.com/nurturehq/nurture/services/handoff/internal/desk"
@@ -37,7 +38,7 @@ const maxRetryAfter = 24 * time.Hour
 func judge(a Answer, now time.Time) *handoffv1.DeliveryOutcome {
 	o := &handoffv1.DeliveryOutcome{HttpStatus: uint32(a.Status), At: timestamppb.New(now)} //nolint:gosec // a status has three digits
 	switch {
-	case errors.Is(a.Err, ErrBlocked):
+	case errors.Is(a.Err, guard.ErrBlocked):
 		o.Permanent, o.Reason = true, reasonBlocked
 	case a.Status == http.StatusGone:
 		o.Permanent, o.Reason = true, reasonDisabled

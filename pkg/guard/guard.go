@@ -1,4 +1,6 @@
-package crm
+// Package guard keeps requests that we make from reaching into our own network
+// (server-side request forgery).
+package guard
 
 import (
 	"context"
@@ -28,9 +30,9 @@ type Guard struct {
 	prefixes []netip.Prefix
 }
 
-// NewGuard makes a guard whose allow-list holds host names ("crm.internal"),
+// New makes a guard whose allow-list holds host names ("crm.internal"),
 // addresses ("127.0.0.1") and networks ("10.1.0.0/16").
-func NewGuard(allow []string) (*Guard, error) {
+func New(allow []string) (*Guard, error) {
 	g := &Guard{}
 	for _, entry := range allow {
 		switch prefix, addr, err := parseEntry(entry); {
@@ -136,7 +138,7 @@ func (g *Guard) checkAddr(a netip.Addr) error {
 		return nil
 	}
 	if why := blocked(a.WithZone("")); why != "" {
-		return fmt.Errorf("%w: %s is %s; put it on the allow-list if the CRM really is there", ErrBlocked, a, why)
+		return fmt.Errorf("%w: %s is %s; put it on the allow-list if it really is there", ErrBlocked, a, why)
 	}
 	return nil
 }

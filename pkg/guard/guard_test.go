@@ -1,4 +1,4 @@
-package crm
+package guard
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestNoFormOfAForbiddenAddressIsReached(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
 	defer srv.Close()
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	guard, err := NewGuard(nil)
+	guard, err := New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestNoFormOfAForbiddenAddressIsReached(t *testing.T) {
 }
 
 func TestEveryAddressThatIsNotPublicIsBlocked(t *testing.T) {
-	guard, _ := NewGuard(nil)
+	guard, _ := New(nil)
 	for _, a := range []string{
 		"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.254", "127.0.0.1", "127.255.255.255",
 		"169.254.169.254", "169.254.0.1", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.0.1",
@@ -73,7 +73,7 @@ func TestEveryAddressThatIsNotPublicIsBlocked(t *testing.T) {
 }
 
 func TestAURLIsCheckedBeforeAnythingIsResolved(t *testing.T) {
-	guard, err := NewGuard([]string{"crm.internal", "127.0.0.0/8", "10.1.2.3"})
+	guard, err := New([]string{"crm.internal", "127.0.0.0/8", "10.1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestAURLIsCheckedBeforeAnythingIsResolved(t *testing.T) {
 			t.Errorf("%s: got %v", url, err)
 		}
 	}
-	strict, _ := NewGuard(nil)
+	strict, _ := New(nil)
 	if err := strict.CheckURL("https://crm.example:6379/hook"); !errors.Is(err, ErrBlocked) {
 		t.Errorf("an odd port: got %v", err)
 	}
@@ -115,7 +115,7 @@ func TestTheAddressThatIsDialledIsTheOneThatWasChecked(t *testing.T) {
 	// gives a public address, all later ones the loopback.
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
-	guard, _ := NewGuard(nil)
+	guard, _ := New(nil)
 	if err := guard.CheckURL("https://rebind.example/hook"); err != nil {
 		t.Fatal(err) // the URL looks harmless
 	}
@@ -132,7 +132,7 @@ func TestTheAddressThatIsDialledIsTheOneThatWasChecked(t *testing.T) {
 
 func TestAnAllowListEntryMustBeReadable(t *testing.T) {
 	for _, entry := range []string{"", "http://crm", "10.0.0.0/99", "a b", "crm:80"} {
-		if _, err := NewGuard([]string{entry}); err == nil {
+		if _, err := New([]string{entry}); err == nil {
 			t.Errorf("%q was taken", entry)
 		}
 	}
