@@ -158,8 +158,10 @@ func (t Tree) IsList() bool { _, ok := t.value.([]any); return ok }
 
 // Time reads a moment: RFC 3339, a date, or seconds or milliseconds since 1970.
 // Zero when there is none: a broken clock is no reason to lose an event.
-func (t Tree) Time(path string) time.Time {
-	s := t.Text(path)
+func (t Tree) Time(path string) time.Time { return TimeOf(t.Text(path)) }
+
+// TimeOf reads a moment like Tree.Time.
+func TimeOf(s string) time.Time {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 0 {
 		if n < 1e11 { // the year 5138 in seconds, 1973 in milliseconds
 			return time.Unix(n, 0).UTC()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,9 +87,11 @@ func (l *Lead) Enter(name, value string) {
 	case name == "lead_id":
 		l.leadID = value
 	case name == "activity" || name == "event":
-		l.req.Activity.Type = value
+		if l.req.GetActivity() != nil {
+			l.req.Activity.Type = value
+		}
 	case name == "occurred_at":
-		if at := (Tree{value}).Time(""); !at.IsZero() {
+		if at := TimeOf(value); !at.IsZero() {
 			l.req.OccurredAt = timestamppb.New(at)
 		}
 	case name == "page_url" || name == "landing_page":
@@ -106,7 +109,7 @@ func (l *Lead) Enter(name, value string) {
 
 // Property keeps a fact about what was done; empty ones are left out.
 func (l *Lead) Property(name, value string) {
-	if value != "" {
+	if value != "" && l.req.GetActivity() != nil {
 		l.req.Activity.Properties[name] = value
 	}
 }
@@ -152,6 +155,7 @@ func (l *Lead) end(id string) Item {
 	if !normal.Told(l.req.GetAttribution()) && l.page == "" && l.req.GetAttribution().GetReferrer() == "" {
 		l.req.Attribution = nil
 	}
+	l.ground()
 	item := Item{ID: id}
 	if l.leadID != "" {
 		item.Submission, item.Faults = l.known()
@@ -162,6 +166,16 @@ func (l *Lead) end(id string) Item {
 		item.Submission.ID = person.Scoped(l.src.Name, id)
 	}
 	return item
+}
+
+// ground adds on what grounds people of this source may be written to, unless
+// they were asked themselves.
+func (l *Lead) ground() {
+	c := l.src.Consent
+	if c == nil || slices.ContainsFunc(l.req.GetConsents(), func(told *leadv1.Consent) bool { return told.GetPurpose() == c.Purpose }) {
+		return
+	}
+	l.Consent(&leadv1.Consent{Purpose: c.Purpose, Granted: true, Text: c.Text, TextVersion: c.Version})
 }
 
 // known is a lead that the sender names by our own id.

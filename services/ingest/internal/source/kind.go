@@ -22,14 +22,14 @@ type Kind struct {
 // what it can be told, so that a mistake is found when the file is read.
 func Kinds() map[string]Kind {
 	return map[string]Kind{
-		"google_ads":  {Secret: true},
-		"meta":        {Secret: true, Options: []string{"api_version"}, Credentials: []string{"access_token", "verify_token"}},
-		"linkedin":    {Secret: true, Options: []string{"api_version"}, Credentials: []string{"access_token"}},
-		"typeform":    {Secret: true},
-		"hubspot":     {Secret: true, Credentials: []string{"access_token"}},
+		"google_ads":  {Secret: true, Options: []string{"activity"}},
+		"meta":        {Secret: true, Options: []string{"activity", "api_version", "base_url"}, Credentials: []string{"access_token", "verify_token"}},
+		"linkedin":    {Secret: true, Options: []string{"activity", "api_version", "base_url"}, Credentials: []string{"access_token"}},
+		"typeform":    {Secret: true, Options: []string{"activity"}},
+		"hubspot":     {Secret: true, Options: []string{"activity", "base_url"}, Credentials: []string{"access_token"}},
 		"webhook":     {Secret: true, Options: []string{"activity", "activity.", "items", "type"}},
-		"cloudevents": {Secret: true},
-		"crm":         {Secret: true},
+		"cloudevents": {Secret: true, Options: []string{"activity", "activity.", "subject"}},
+		"crm":         {Secret: true, Options: []string{"accepted", "deleted", "ignored", "items", "lost", "qualified", "reason.", "rejected", "won", "words"}},
 		"sendgrid":    {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},
 		"ses":         {Options: []string{"topic_arn", "soft_bounces", "opens_and_clicks"}},
 		"postmark":    {Secret: true, Options: []string{"soft_bounces", "opens_and_clicks"}},

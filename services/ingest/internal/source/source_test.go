@@ -114,7 +114,7 @@ func TestAWrongWebhookSaysWhatItsKindExpects(t *testing.T) {
 		{"missing secret", "sources:\n  a:\n    kind: typeform\n    secrets:\n      - env: NOPE\n", "s.yaml:5:14: there is no NOPE"},
 		{"two places", "sources:\n  a:\n    kind: typeform\n    secrets: [{env: A, file: b}]\n", "s.yaml:4:21: a secret is kept in one place"},
 		{"three secrets", "sources:\n  a:\n    kind: typeform\n    secrets: [{env: A}, {env: B}, {env: C}]\n", "s.yaml:4:41: source a has 3 secrets"},
-		{"unknown option", "sources:\n  a:\n    kind: typeform\n    options: {speed: high}\n", "s.yaml:4:22: unknown option \"speed\": this kind has none"},
+		{"unknown option", "sources:\n  a:\n    kind: typeform\n    options: {speed: high}\n", "s.yaml:4:22: unknown option \"speed\"; expected one of activity"},
 		{"unknown credential", "sources:\n  a:\n    kind: meta\n    credentials: {pin: {env: A}}\n", "s.yaml:4:30: unknown credential \"pin\"; expected one of access_token"},
 		{"secret without kind", "sources:\n  a:\n    secrets: [{env: A}]\n", "s.yaml:3:21: source a has secrets but no kind"},
 		{"consent without words", "sources:\n  a:\n    consent: {purpose: marketing_email}\n", "s.yaml:3:24: source a: a consent needs text"},
