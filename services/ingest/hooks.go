@@ -20,6 +20,7 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
 	"github.com/nurturehq/nurture/services/ingest/internal/hook"
+	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/reject"
@@ -171,4 +172,27 @@ const reasonErasure = "erasure_requested"
 func (s *Service) countHook(ctx context.Context, src *source.Source, result string) {
 	s.metrics.hooks.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(
 		attribute.String("source", src.Name), attribute.String("kind", src.Kind), attribute.String("result", result))))
+}
+
+// checkHooks refuses a CRM whose words nobody would hear.
+func (s *Service) checkHooks() error {
+	for _, src := range s.sources.Current().All() {
+		if src.Kind == "crm" && s.deps.Handoff == nil {
+			return fmt.Errorf("source %s is of kind crm: set handoff_addr to the gRPC address of handoff, which must be told what it says", src.Name)
+		}
+	}
+	return nil
+}
+
+// findExternal gives the lead that a source once captured under an id; empty
+// when there is none.
+func (s *Service) findExternal(ctx context.Context, src, id string) (string, error) {
+	answers, err := s.book.Resolve(ctx, []identity.Ask{{External: s.hasher.ExternalKey(src, id)}})
+	if err != nil {
+		return "", classify(err)
+	}
+	if !answers[0].Replayed {
+		return "", nil
+	}
+	return answers[0].Lead, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/returnpath"
 	"github.com/nurturehq/nurture/pkg/rpc"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/feed"
@@ -43,17 +44,18 @@ const recentIDs = 128
 
 // Config are the settings of ingest.
 type Config struct {
-	Sources         string `yaml:"sources" help:"file that says who may send and how their forms are read"`
-	Consent         string `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
-	IdentityKey     string `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
-	IdentityKeyFile string `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
-	DataKey         string `yaml:"data_key" help:"keys that wrap the data keys of leads, 32 bytes in hex each: the newest first, former ones behind it until their data keys are rewrapped" secret:"true"`
-	DataKeyFile     string `yaml:"data_key_file" help:"where those keys are kept when they are not given; made at the first run"`
-	Lanes           int    `yaml:"lanes" help:"how many goroutines share the leads, 1 to 64"`
-	CacheLeads      int    `yaml:"cache_leads" help:"states each lane keeps in memory"`
-	CacheKeys       int    `yaml:"cache_keys" help:"identities kept in memory"`
-	MaxInFlight     int    `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
-	PublicURL       string `yaml:"public_url" help:"address that senders reach ingest at, like https://in.example.com; some sign it"`
+	Sources         string   `yaml:"sources" help:"file that says who may send and how their forms are read"`
+	Consent         string   `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
+	IdentityKey     string   `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
+	IdentityKeyFile string   `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
+	DataKey         string   `yaml:"data_key" help:"keys that wrap the data keys of leads, 32 bytes in hex each: the newest first, former ones behind it until their data keys are rewrapped" secret:"true"`
+	DataKeyFile     string   `yaml:"data_key_file" help:"where those keys are kept when they are not given; made at the first run"`
+	Lanes           int      `yaml:"lanes" help:"how many goroutines share the leads, 1 to 64"`
+	CacheLeads      int      `yaml:"cache_leads" help:"states each lane keeps in memory"`
+	CacheKeys       int      `yaml:"cache_keys" help:"identities kept in memory"`
+	MaxInFlight     int      `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
+	PublicURL       string   `yaml:"public_url" help:"address that senders reach ingest at, like https://in.example.com; some sign it"`
+	FetchAllow      []string `yaml:"fetch_allow" help:"hosts and networks that fetches of leads may reach although they are not public"`
 
 	Bounces BouncesConfig `yaml:"bounces"`
 
@@ -84,6 +86,9 @@ type Deps struct {
 	HTTP, GRPC net.Listener
 	// SMTP takes mails that come back; nil: none are taken that way.
 	SMTP net.Listener
+	// Handoff is told what CRMs say became of a lead. Without it that waits on
+	// INBOUND, and no source may be of kind crm.
+	Handoff handoffv1.HandoffServiceClient
 }
 
 // Service is ingest.
@@ -104,6 +109,7 @@ type Service struct {
 	vault      *vault.Vault
 	eraser     *erasure.Eraser
 	returns    *returnpath.Signer
+	fetcher    feed.Fetcher
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -146,6 +152,12 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	if s.fetcher, err = feed.NewWeb(cfg.FetchAllow); err != nil {
+		return nil, err
+	}
+	if err := s.checkHooks(); err != nil {
+		return nil, err
 	}
 	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, Born: s.vault.Born, CacheKeys: cfg.CacheKeys})
 	s.eraser = erasure.New(erasure.Deps{
@@ -212,7 +224,10 @@ func (s *Service) serve(ctx context.Context) error {
 
 // listen takes events that upstreams publish to NATS.
 func (s *Service) listen(ctx context.Context) error {
-	f := feed.New(feed.Deps{Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Log: s.deps.Log})
+	f := feed.New(feed.Deps{
+		Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Log: s.deps.Log,
+		Dialects: s.dialects, Take: s.takeHook, Fetcher: s.fetcher, Find: s.findExternal, Handoff: s.deps.Handoff,
+	})
 	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("listen on inbound: %w", err)
 	}

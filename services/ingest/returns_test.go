@@ -186,7 +186,7 @@ func TestAnswersOfMachinesAreNotNews(t *testing.T) {
 func post(t *testing.T, changes ...func(*ingest.Config)) (*room, string) {
 	t.Helper()
 	var mails net.Listener = listen(t)
-	return joinRoomDeps(t, bustest.New(t), func(d *ingest.Deps) { d.SMTP = mails }, append([]func(*ingest.Config){bouncing}, changes...)...), mails.Addr().String()
+	return joinRoomWith(t, bustest.New(t), func(d *ingest.Deps) { d.SMTP = mails }, append([]func(*ingest.Config){bouncing}, changes...)...), mails.Addr().String()
 }
 
 func send(t *testing.T, addr, to string, mail []byte) error {

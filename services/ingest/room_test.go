@@ -49,10 +49,11 @@ func newRoomWith(t testing.TB, change func(*ingest.Config)) *room {
 // joinRoom starts one replica on a log.
 func joinRoom(t testing.TB, b *bus.Bus, changes ...func(*ingest.Config)) *room {
 	t.Helper()
-	return joinRoomDeps(t, b, func(*ingest.Deps) {}, changes...)
+	return joinRoomWith(t, b, func(*ingest.Deps) {}, changes...)
 }
 
-func joinRoomDeps(t testing.TB, b *bus.Bus, give func(*ingest.Deps), changes ...func(*ingest.Config)) *room {
+// joinRoomWith is joinRoom with other dependencies.
+func joinRoomWith(t testing.TB, b *bus.Bus, depend func(*ingest.Deps), changes ...func(*ingest.Config)) *room {
 	t.Helper()
 	httpL, grpcL := listen(t), listen(t)
 	cfg := ingest.DefaultConfig()
@@ -64,7 +65,7 @@ func joinRoomDeps(t testing.TB, b *bus.Bus, give func(*ingest.Deps), changes ...
 	deps := ingest.Deps{
 		Bus: b, Redis: ledgertest.Miniredis(t), Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), HTTP: httpL, GRPC: grpcL,
 	}
-	give(&deps)
+	depend(&deps)
 	svc, err := ingest.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)

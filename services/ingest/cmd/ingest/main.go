@@ -13,7 +13,9 @@ import (
 	"github.com/nurturehq/nurture/pkg/config"
 	"github.com/nurturehq/nurture/pkg/daemon"
 	"github.com/nurturehq/nurture/pkg/engines"
+	"github.com/nurturehq/nurture/pkg/rpc"
 	"github.com/nurturehq/nurture/pkg/telemetry"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 
 	"github.com/nurturehq/nurture/services/ingest"
 )
@@ -25,6 +27,7 @@ type settings struct {
 	Redis    string        `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string        `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string        `yaml:"grpc_addr" help:"where gRPC is served"`
+	Handoff  string        `yaml:"handoff_addr" help:"gRPC of handoff, which is told what CRMs say; empty: no source may be of kind crm"`
 	LogLevel slog.Level    `yaml:"log_level" help:"debug, info, warn or error"`
 	Ingest   ingest.Config `yaml:"ingest"`
 }
@@ -34,7 +37,7 @@ func main() { os.Exit(daemon.Run(context.Background(), run)) }
 func run(ctx context.Context) (err error) {
 	set := settings{
 		NATS: "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
-		HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:9080", Ingest: ingest.DefaultConfig(),
+		HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:9080", Handoff: "127.0.0.1:9083", Ingest: ingest.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
 		return err
@@ -59,6 +62,14 @@ func run(ctx context.Context) (err error) {
 	if set.Redis != "" {
 		deps.Redis = engines.NewRedis(set.Redis)
 		closers.Add("redis", func(context.Context) error { return deps.Redis.Close() })
+	}
+	if set.Handoff != "" {
+		conn, err := rpc.Dial(set.Handoff)
+		if err != nil {
+			return err
+		}
+		closers.Add("connection to handoff", func(context.Context) error { return conn.Close() })
+		deps.Handoff = handoffv1.NewHandoffServiceClient(conn)
 	}
 	if deps.HTTP, err = listen(ctx, set.HTTP, "http_addr"); err != nil {
 		return err

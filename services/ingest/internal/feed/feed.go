@@ -11,15 +11,19 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/rpc"
+	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 
+	"github.com/nurturehq/nurture/services/ingest/internal/hook"
+	"github.com/nurturehq/nurture/services/ingest/internal/hook/cloudevents"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/segment"
@@ -49,6 +53,16 @@ type Deps struct {
 	Sources *source.Live
 	Bus     *bus.Bus
 	Log     *slog.Logger
+	// Dialects read what sources send, by their kind.
+	Dialects map[string]hook.Dialect
+	// Take makes durable what a webhook or a fetch told.
+	Take func(ctx context.Context, told hook.Told) error
+	// Fetcher asks senders that tell only ids.
+	Fetcher Fetcher
+	// Find gives the lead that a source once captured under an id; empty: none.
+	Find func(ctx context.Context, source, externalID string) (lead string, err error)
+	// Handoff is told what CRMs say; nil: that waits on INBOUND until it is known.
+	Handoff handoffv1.HandoffServiceClient
 }
 
 // Feed reads INBOUND.
@@ -59,9 +73,25 @@ func New(d Deps) *Feed { return &Feed{d} }
 
 // Run takes messages until ctx ends. All replicas share the work.
 func (f *Feed) Run(ctx context.Context) error {
-	return f.Bus.Work(ctx, bus.WorkOptions{
-		Stream: bus.Inbound, Durable: "ingest", Filters: []string{"inbound.>"}, Batch: 256, Workers: 2,
-	}, f.handle)
+	queues := []struct {
+		opts    bus.WorkOptions
+		handler func(context.Context, []bus.Msg)
+	}{
+		{bus.WorkOptions{Durable: "ingest", Filters: []string{"inbound.>"}, Batch: 256, Workers: 2}, f.handle},
+		{bus.WorkOptions{Durable: "ingest-fetch", Filters: []string{"inbound.*." + KindFetch}, Batch: 1, Workers: 8, AckWait: time.Minute}, f.fetches},
+	}
+	if f.Handoff != nil {
+		queues = append(queues, struct {
+			opts    bus.WorkOptions
+			handler func(context.Context, []bus.Msg)
+		}{bus.WorkOptions{Durable: "ingest-sales", Filters: []string{"inbound.*." + KindSales}, Batch: 1, AckWait: time.Minute}, f.sales})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, q := range queues {
+		q.opts.Stream = bus.Inbound
+		group.Go(func() error { return f.Bus.Work(ctx, q.opts, q.handler) })
+	}
+	return group.Wait()
 }
 
 // handle brings the messages at hand through the flow together.
@@ -154,7 +184,9 @@ func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
 	name := strings.TrimPrefix(m.Subject, "inbound.")
 	var subs []person.Submission
 	var err error
-	if m.Header.Get(ContentType) == Protobuf {
+	if headers := canonical(m.Header); cloudevents.Is(headers) {
+		subs, err = f.cloudEvents(name, m, headers)
+	} else if m.Header.Get(ContentType) == Protobuf {
 		subs, err = f.protobuf(name, m.Data)
 	} else {
 		subs, err = f.segment(name, m)

@@ -76,9 +76,10 @@ func (b *Box) dial() (p peers, err error) {
 	return p, err
 }
 
-func (b *Box) ingest(peers) (func(context.Context) error, error) {
+func (b *Box) ingest(p peers) (func(context.Context) error, error) {
 	s, err := ingest.New(b.ingestConfig(), ingest.Deps{
 		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[IngestHTTP], GRPC: b.doors[IngestGRPC],
+		Handoff: p.handoff,
 	})
 	if err != nil {
 		return nil, err
