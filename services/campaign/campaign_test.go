@@ -99,7 +99,7 @@ func TestUnsubscribingStopsTheNextMail(t *testing.T) {
 			return false
 		}
 		second := resp.GetTouches()[1]
-		return second.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED && second.GetReason() == "suppressed"
+		return second.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED && second.GetReason() == "no_consent"
 	})
 	if n := len(r.mailsTo("lead1")); n != 1 {
 		t.Errorf("%d mails", n)

@@ -101,6 +101,9 @@ func tellLead(t *journey.Turn, in ledger.Input) error {
 		if a := e.GetActivity(); a != nil {
 			did = append(did, a)
 		}
+		if e.GetConfirmationAsked() != nil {
+			t.ConsentAsked()
+		}
 	}
 	t.LeadTold(leadview.Facts(state.GetLead()), did)
 	return nil

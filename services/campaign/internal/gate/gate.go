@@ -25,6 +25,8 @@ const (
 	NoEmail Reason = "no_email"
 	// NoConsent: the person never agreed to the program's purpose, or took it back.
 	NoConsent Reason = "no_consent"
+	// Answered: there is nothing left to confirm.
+	Answered Reason = "already_answered"
 	// EnrollmentEnded: the lead left the program after the touch was planned.
 	EnrollmentEnded Reason = "enrollment_ended"
 	// WithSales: a sales rep owns the lead.
@@ -73,6 +75,9 @@ type Cap struct {
 type Rules struct {
 	// Purpose is what the person must have agreed to, e.g. "marketing_email".
 	Purpose string
+	// Transactional: the mail asks for the confirmation of what the person just
+	// said. It needs no consent and no stage; suppression beats it all the same.
+	Transactional bool
 	// Quiet is nil when the program may write at any hour.
 	Quiet *Quiet
 	Cap   Cap
@@ -97,10 +102,10 @@ type Facts struct {
 
 // Decide asks the gates in their order.
 func Decide(r Rules, f Facts) Decision {
-	if reason := Forbidden(r.Purpose, f.Lead); reason != Clear {
+	if reason := Forbidden(r, f.Lead); reason != Clear {
 		return Decision{Verdict: Skip, Reason: reason}
 	}
-	if reason := ownership(f); reason != Clear {
+	if reason := ownership(r, f); reason != Clear {
 		return Decision{Verdict: Skip, Reason: reason}
 	}
 	if until, quiet := r.Quiet.Until(f.Now, f.Zone); quiet {
@@ -114,17 +119,54 @@ func Decide(r Rules, f Facts) Decision {
 
 // Forbidden asks only the gates that beat everything, suppression and consent:
 // they are asked once more after the claim. Clear means that contact is allowed.
-func Forbidden(purpose string, lead *leadv1.Lead) Reason {
+func Forbidden(r Rules, lead *leadv1.Lead) Reason {
 	switch {
+	case r.Transactional:
+		return unanswered(lead)
 	case lead.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED:
 		return Suppressed
 	case lead.GetProfile().GetEmail() == "":
 		return NoEmail
-	case !consents(lead, purpose):
-		return NoConsent
 	default:
+		return permission(lead, r.Purpose)
+	}
+}
+
+// unanswered asks whether a confirmation mail may be sent: something waits, and
+// nothing but the person's own leaving, before they asked again, stands against it.
+func unanswered(lead *leadv1.Lead) Reason {
+	waits, asked := false, false
+	for _, c := range lead.GetConsents() {
+		waits = waits || c.GetPending()
+		asked = asked || c.GetPending() && c.GetRequestedAt().AsTime().After(lead.GetSuppressedAt().AsTime())
+	}
+	left := lead.GetSuppression() == leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED
+	switch {
+	case lead.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED && !(left && asked):
+		return Suppressed
+	case lead.GetProfile().GetEmail() == "":
+		return NoEmail
+	case !waits:
+		return Answered
+	}
+	return Clear
+}
+
+// permission asks what ingest worked out; an ingest that knows no policy leaves
+// it to the answers themselves.
+func permission(lead *leadv1.Lead, purpose string) Reason {
+	for _, p := range lead.GetPermissions() {
+		if p.GetPurpose() == purpose {
+			if p.GetAllowed() {
+				return Clear
+			}
+			return Reason(p.GetReason())
+		}
+	}
+	if consents(lead, purpose) {
 		return Clear
 	}
+	return NoConsent
 }
 
 func consents(lead *leadv1.Lead, purpose string) bool {
@@ -133,8 +175,10 @@ func consents(lead *leadv1.Lead, purpose string) bool {
 	})
 }
 
-func ownership(f Facts) Reason {
+func ownership(r Rules, f Facts) Reason {
 	switch {
+	case r.Transactional && f.Enrolled:
+		return Clear
 	case stage.IsWithSales(f.Stage):
 		return WithSales
 	case stage.IsClosed(f.Stage):

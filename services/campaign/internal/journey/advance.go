@@ -19,7 +19,6 @@ import (
 func (t *Turn) run() {
 	if why, ours := t.ours(); !ours {
 		t.leaveAll(why)
-		return
 	}
 	for {
 		for _, e := range t.active() {
@@ -34,7 +33,9 @@ func (t *Turn) run() {
 
 func (t *Turn) leaveAll(why string) {
 	for _, e := range t.active() {
-		t.end(e, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_EXITED, why)
+		if !t.transactional(e) {
+			t.end(e, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_EXITED, why)
+		}
 	}
 }
 
@@ -218,7 +219,7 @@ func (t *Turn) vars() map[string]any {
 func (t *Turn) programs() []string {
 	var names []string
 	for _, e := range t.s.Enrollments {
-		if active(e) && !slices.Contains(names, e.Program) {
+		if active(e) && !t.transactional(e) && !slices.Contains(names, e.Program) {
 			names = append(names, e.Program)
 		}
 	}

@@ -30,10 +30,10 @@ var (
 func (t *Turn) enter() bool {
 	began := false
 	for _, p := range t.book.Current {
-		if t.entered[p.Name] || p.Enroll.Recycled && !t.recycled {
+		if t.entered[p.Name] || p.Enroll.Recycled && !t.recycled || p.Enroll.Asked && !t.asked {
 			continue
 		}
-		if t.forbids(p) != "" || !t.holds(p.Enroll.Who) || !t.holds(p.Enroll.When) {
+		if !t.may(p) || t.forbids(p) != "" || !t.holds(p.Enroll.Who) || !t.holds(p.Enroll.When) {
 			continue
 		}
 		why := whyCondition
@@ -44,6 +44,19 @@ func (t *Turn) enter() bool {
 		began = true
 	}
 	return began
+}
+
+// may reports whether a program may do anything with the lead now: one that asks
+// for a confirmation always, the others while the lead is marketing's.
+func (t *Turn) may(p *program.Program) bool {
+	_, ours := t.ours()
+	return ours || p.Rules.Transactional
+}
+
+// transactional reports whether an enrollment only asks for a confirmation.
+func (t *Turn) transactional(e *campaignv1.Enrollment) bool {
+	p := t.book.Version(e.GetVersion())
+	return p != nil && p.Rules.Transactional
 }
 
 // forbids names what keeps the lead from entering a program; empty for nothing.

@@ -90,6 +90,7 @@ type Turn struct {
 	now      time.Time
 	activity *leadv1.Activity
 	recycled bool
+	asked    bool
 	entered  map[string]bool
 	// arrived are the enrollments that reached their step by this very activity:
 	// it cannot be what they await there.
@@ -174,6 +175,10 @@ func tells(old, score *leadv1.ScoreFacts) bool {
 	same.Behaviour = old.GetBehaviour()
 	return !proto.Equal(old, same)
 }
+
+// ConsentAsked notes that a yes of the lead waits for a confirmation by mail. Tell
+// it before LeadTold.
+func (t *Turn) ConsentAsked() { t.asked = true }
 
 // Introduce tells a lead that campaign has not met, as the services know it
 // now. What was told before stands: it came in order.
@@ -264,7 +269,7 @@ func (t *Turn) ours() (string, bool) {
 // wakeAt is the earliest moment anything waits for. A lead that is ours is
 // looked at again after the review time whatever happens: nobody is forgotten.
 func (t *Turn) wakeAt() time.Time {
-	if _, ours := t.ours(); !ours {
+	if _, ours := t.ours(); !ours && len(t.active()) == 0 {
 		return time.Time{}
 	}
 	wake := t.now.Add(t.book.Review)

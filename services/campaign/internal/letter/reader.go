@@ -19,6 +19,11 @@ type Reader struct {
 	Links map[string]string
 	// UnsubscribeURL is where one click ends these mails.
 	UnsubscribeURL string
+	// PreferencesURL is the page on which the lead answers every purpose.
+	PreferencesURL string
+	// ConfirmURL is the page that confirms what waits, ConfirmWords what the person
+	// agreed to. Empty when nothing waits.
+	ConfirmURL, ConfirmWords string
 }
 
 // Sender is who signs the mails.
@@ -45,6 +50,9 @@ func (r Reader) bindings() liquid.Bindings {
 		"program":         map[string]any{"name": r.Program},
 		"links":           r.Links,
 		"unsubscribe_url": r.UnsubscribeURL,
+		"preferences_url": r.PreferencesURL,
+		"confirm_url":     r.ConfirmURL,
+		"confirm_words":   r.ConfirmWords,
 	}
 }
 
@@ -86,9 +94,10 @@ func (s *scope) samples() []Reader {
 		CompanyDomain: "acme.example", JobTitle: "CTO", Country: "DE", TimeZone: "Europe/Berlin", Language: "de-DE",
 		Website: "https://acme.example", Industry: "software", Employees: 42,
 	}
-	unsubscribe := "https://example.com/u/token"
+	unsubscribe, preferences := "https://example.com/u/token", "https://example.com/preferences/token"
+	confirm := "https://example.com/confirm/token"
 	return []Reader{
-		{Profile: full, Sender: sender, Program: "sample", Links: s.links, UnsubscribeURL: unsubscribe},
-		{Profile: &leadv1.Profile{Email: "x@example.com"}, Program: "sample", Links: s.links, UnsubscribeURL: unsubscribe},
+		{Profile: full, Sender: sender, Program: "sample", Links: s.links, UnsubscribeURL: unsubscribe, PreferencesURL: preferences, ConfirmURL: confirm, ConfirmWords: "Send me articles."},
+		{Profile: &leadv1.Profile{Email: "x@example.com"}, Program: "sample", Links: s.links, UnsubscribeURL: unsubscribe, PreferencesURL: preferences, ConfirmURL: confirm, ConfirmWords: "Send me articles."},
 	}
 }

@@ -22,6 +22,10 @@ const (
 	Click       Kind = 'c'
 	Open        Kind = 'o'
 	Unsubscribe Kind = 'u'
+	// Confirm is the link of a confirmation mail, Preferences that to the page on
+	// which a lead answers every purpose.
+	Confirm     Kind = 'k'
+	Preferences Kind = 'p'
 )
 
 // ErrInvalid: the token was not made by us for this purpose.
@@ -37,7 +41,8 @@ type Token struct {
 	// Touch, Program and Step say which mail it stood in.
 	Touch, Program, Step string
 	// Target is where a click goes (http or https), or the purpose that an
-	// unsubscription takes back; empty for an open.
+	// unsubscription takes back; empty for an open. Of a confirmation it is what
+	// Ask.Target gives.
 	Target string
 }
 

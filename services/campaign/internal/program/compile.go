@@ -18,6 +18,9 @@ const (
 	DefaultMaxDefer = 72 * time.Hour
 )
 
+// onAsked begins a program with a yes that waits for a confirmation.
+const onAsked = "consent_asked"
+
 // maxSteps bounds a program, and with it what one input can cost.
 const maxSteps = 200
 
@@ -97,15 +100,15 @@ func (c *compiler) condition(text string, at ...any) *expr.Program {
 
 func (c *compiler) enroll() Enroll {
 	src := c.src.Enroll
-	if src.On != "" && src.On != "recycled" {
-		c.paper.fail(path("enroll", "on"), `on: %q: only "recycled" is known; leave it out to let "when" decide alone`, src.On)
+	if src.On != "" && src.On != "recycled" && src.On != onAsked {
+		c.paper.fail(path("enroll", "on"), `on: %q: only "recycled" and "consent_asked" are known; leave it out to let "when" decide alone`, src.On)
 	}
 	if src.On == "" && src.When == "" {
 		c.paper.fail(path("enroll"), `enroll needs a condition; write for example when: stage == NURTURING`)
 	}
 	return Enroll{
-		Recycled: src.On == "recycled",
-		Who:      c.condition(src.Who, "enroll", "who"), When: c.condition(src.When, "enroll", "when"),
+		Recycled: src.On == "recycled", Asked: src.On == onAsked,
+		Who: c.condition(src.Who, "enroll", "who"), When: c.condition(src.When, "enroll", "when"),
 		ReEntry: c.reEntry(src.ReEntry),
 	}
 }
@@ -127,7 +130,7 @@ func (c *compiler) reEntry(text string) ReEntry {
 }
 
 func (c *compiler) rules() gate.Rules {
-	r := gate.Rules{Purpose: DefaultPurpose, MaxDefer: DefaultMaxDefer, Quiet: c.quiet()}
+	r := gate.Rules{Purpose: DefaultPurpose, MaxDefer: DefaultMaxDefer, Quiet: c.quiet(), Transactional: c.src.Enroll.On == onAsked}
 	if c.src.Purpose != "" {
 		r.Purpose = c.src.Purpose
 	}

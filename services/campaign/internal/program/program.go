@@ -60,6 +60,9 @@ type Program struct {
 type Enroll struct {
 	// Recycled: only a lead that sales gave back enters.
 	Recycled bool
+	// Asked: only a lead whose yes waits for a confirmation enters. The program is
+	// transactional: no consent, stage or other program keeps it back.
+	Asked bool
 	// Who a lead must be, and what must be true at the moment.
 	Who, When *expr.Program
 	ReEntry   ReEntry

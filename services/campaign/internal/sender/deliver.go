@@ -42,7 +42,7 @@ func (s *Sender) lookAgain(ctx context.Context, jobs []*job) {
 			return
 		}
 		j.lead = leads[j.msg.Lead]
-		if reason := gate.Forbidden(j.program.Rules.Purpose, j.lead); reason != gate.Clear {
+		if reason := gate.Forbidden(j.program.Rules, j.lead); reason != gate.Clear {
 			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, reason: string(reason)})
 		}
 	})

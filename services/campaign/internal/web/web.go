@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	_ "embed"
 	"encoding/base64"
 	"html/template"
 	"log/slog"
@@ -53,6 +54,10 @@ func Handler(d Deps) *http.ServeMux {
 	mux.HandleFunc("GET /t/o/{token}", p.open)
 	mux.HandleFunc("GET /u/{token}", p.askUnsubscribe)
 	mux.HandleFunc("POST /u/{token}", p.unsubscribe)
+	mux.HandleFunc("GET /confirm/{token}", p.askConfirm)
+	mux.HandleFunc("POST /confirm/{token}", p.confirm)
+	mux.HandleFunc("GET /preferences/{token}", p.askPreferences)
+	mux.HandleFunc("POST /preferences/{token}", p.preferences)
 	return mux
 }
 
@@ -126,7 +131,7 @@ func (p *pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("List-Unsubscribe") == "One-Click" {
 		method = "one_click"
 	}
-	if _, err := p.Ingest.RecordConsent(r.Context(), withdrawal(tok, method, p.Now())); err != nil {
+	if err := p.leave(r, tok, method); err != nil {
 		p.Log.ErrorContext(r.Context(), "unsubscribe", "lead_id", tok.Lead, "touch_id", tok.Touch, "error", err)
 		p.count(r.Context(), "unsubscribe", "failed")
 		w.Header().Set("Retry-After", "5")
@@ -137,12 +142,24 @@ func (p *pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	p.page(w, http.StatusOK, page{Title: "Done", Text: "You will get no more of these mails.", Company: p.Company})
 }
 
+// leave takes one purpose back, and everything when the mail had none.
+func (p *pages) leave(r *http.Request, tok link.Token, method string) (err error) {
+	if tok.Target != "" {
+		_, err = p.Ingest.RecordConsent(r.Context(), withdrawal(tok, method, p.Now()))
+		return err
+	}
+	_, err = p.Ingest.UpdatePreferences(r.Context(), &ingestv1.UpdatePreferencesRequest{
+		LeadId: tok.Lead, UnsubscribeAll: true, How: p.how(r, tok, method),
+	})
+	return err
+}
+
 func withdrawal(tok link.Token, method string, now time.Time) *ingestv1.RecordConsentRequest {
 	return &ingestv1.RecordConsentRequest{
-		LeadId: tok.Lead, Suppression: leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED,
+		LeadId: tok.Lead,
 		Consent: &leadv1.Consent{
 			Purpose: tok.Target, Granted: false, Source: "campaign", Method: method,
-			Text: "Unsubscribed from the mail of touch " + tok.Touch, At: timestamppb.New(now),
+			Channel: "email", Proof: tok.Touch, Text: "Unsubscribed from the mail of touch " + tok.Touch, At: timestamppb.New(now),
 		},
 	}
 }
@@ -159,6 +176,13 @@ func (p *pages) count(ctx context.Context, what, result string) {
 type page struct {
 	Title, Text, Company string
 	Button               bool
+	// Action and Label make another button than that to unsubscribe.
+	Action, Label string
+	// Choices are the purposes of the preference page; Notice what was done, Left
+	// that all mails are forbidden.
+	Choices         []choice
+	Notice, Version string
+	Left            bool
 }
 
 func (p *pages) page(w http.ResponseWriter, status int, content page) {
@@ -179,18 +203,10 @@ func secure(w http.ResponseWriter) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 }
 
-func newLayout() *template.Template {
-	return template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title>
-<style>body{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1.5rem;color:#222}
-button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.4rem;background:#1a4fd6;color:#fff;cursor:pointer}
-small{color:#666}</style></head>
-<body><main><h1>{{.Title}}</h1><p>{{.Text}}</p>
-{{if .Button}}<form method="post"><button type="submit">Unsubscribe</button></form>{{end}}
-{{if .Company}}<p><small>{{.Company}}</small></p>{{end}}</main></body></html>
-`))
-}
+//go:embed page.html
+var layout string
+
+func newLayout() *template.Template { return template.Must(template.New("page").Parse(layout)) }
 
 // pixel is a transparent GIF of one by one.
 func pixel() []byte {

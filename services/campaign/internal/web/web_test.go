@@ -29,6 +29,10 @@ type desk struct {
 	told    []feed.Did
 	consent []*ingestv1.RecordConsentRequest
 	down    error
+
+	updated   []*ingestv1.UpdatePreferencesRequest
+	confirmed []*ingestv1.ConfirmConsentRequest
+	asked     int
 }
 
 func (d *desk) RecordConsent(_ context.Context, in *ingestv1.RecordConsentRequest, _ ...grpc.CallOption) (*ingestv1.RecordConsentResponse, error) {
@@ -166,7 +170,7 @@ func TestOnlyAPostUnsubscribes(t *testing.T) {
 		}
 		got := d.consent[0]
 		if got.GetLeadId() != "lead-1" || got.GetConsent().GetGranted() || got.GetConsent().GetPurpose() != "marketing_email" ||
-			got.GetConsent().GetMethod() != how || got.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED {
+			got.GetConsent().GetMethod() != how || got.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED {
 			t.Errorf("POST %q: recorded %v", body, got)
 		}
 	}

@@ -123,6 +123,9 @@ func (b *Box) ingestConfig() ingest.Config {
 	c := ingest.DefaultConfig()
 	c.Sources, c.IdentityKey = filepath.Join(b.opts.Config, "sources.yaml"), b.keys.Identity
 	c.DataKey = b.keys.Data
+	if file := filepath.Join(b.opts.Config, consentFile); isFile(file) {
+		c.Consent = file
+	}
 	return c
 }
 

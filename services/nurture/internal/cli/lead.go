@@ -19,7 +19,7 @@ import (
 )
 
 func newLead() *cobra.Command {
-	return group("lead", "Look at one lead, hand out its data, or forget it", newLeadShow(), newLeadExport(), newLeadErase(), newLeadErasure())
+	return group("lead", "Look at one lead, hand out its data, or forget it", newLeadShow(), newLeadConsents(), newLeadExport(), newLeadErase(), newLeadErasure())
 }
 
 // addrs are where the four services answer gRPC.

@@ -27,7 +27,10 @@ func (t *Traffic) readMails(ctx context.Context) error {
 		}
 		for _, m := range mails {
 			if p := t.byEmail[m.To]; p != nil {
-				r := p.React()
+				r := population.Reaction{After: t.opts.React / 4}
+				if confirmLink(m) == "" {
+					r = p.React()
+				}
 				t.later(ctx, r.After, func() { t.react(ctx, p, m, r) })
 			}
 			t.mails.Store(m.ID)
@@ -36,6 +39,10 @@ func (t *Traffic) readMails(ctx context.Context) error {
 }
 
 func (t *Traffic) react(ctx context.Context, p *population.Person, m *inbox.Mail, r population.Reaction) {
+	if link := confirmLink(m); link != "" {
+		t.check(ctx, "confirm", p.N, t.confirm(ctx, link))
+		return
+	}
 	if r.Scan && m.Unsubscribe != "" {
 		t.check(ctx, "scan", p.N, t.get(ctx, m.Unsubscribe, scanner))
 	}
@@ -58,11 +65,35 @@ func (t *Traffic) react(ctx context.Context, p *population.Person, m *inbox.Mail
 // firstLink is the first one that does not lead out of the list.
 func firstLink(m *inbox.Mail) string {
 	for _, link := range m.Links {
-		if link != m.Unsubscribe && !strings.Contains(link, "unsubscribe") {
+		if link != m.Unsubscribe && !strings.Contains(link, "unsubscribe") && !strings.Contains(link, "/preferences/") {
 			return link
 		}
 	}
 	return ""
+}
+
+// confirmLink is the link of a mail that asks for a confirmation; empty in others.
+func confirmLink(m *inbox.Mail) string {
+	for _, link := range m.Links {
+		if strings.Contains(link, "/confirm/") {
+			return link
+		}
+	}
+	return ""
+}
+
+// confirm looks at the page and presses its button, as whoever asked for mails does.
+func (t *Traffic) confirm(ctx context.Context, link string) error {
+	if err := t.get(ctx, link, browser); err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, link, strings.NewReader("do=confirm"))
+	if err != nil {
+		return fmt.Errorf("build confirmation: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", browser)
+	return t.site.do(req)
 }
 
 // load fetches the pictures, as opening the mail does.

@@ -4,9 +4,11 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,8 +66,10 @@ func (w *Writer) Compose(t Touch) (Mail, error) {
 	}
 	reader := letter.Reader{
 		Profile: t.Lead.GetProfile(), Sender: w.Sender, Program: t.Program.Name, Links: t.Program.Links,
-		UnsubscribeURL: w.BaseURL + "/u/" + w.sign(t, link.Unsubscribe, t.Program.Rules.Purpose),
+		UnsubscribeURL: w.BaseURL + "/u/" + w.sign(t, link.Unsubscribe, purposeOf(t)),
+		PreferencesURL: w.BaseURL + "/preferences/" + w.sign(t, link.Preferences, ""),
 	}
+	reader.ConfirmURL, reader.ConfirmWords = w.confirmation(t)
 	subject, err := t.Step.Subject.Render(reader)
 	if err != nil {
 		return Mail{}, fmt.Errorf("render subject of step %s: %w", t.Step.ID, err)
@@ -75,21 +79,68 @@ func (w *Writer) Compose(t Touch) (Mail, error) {
 		return Mail{}, err
 	}
 	track := func(target string) string { return w.BaseURL + "/t/c/" + w.sign(t, link.Click, target) }
-	html, err = trackHTML(html, w.BaseURL+"/u/", track)
+	html, err = trackHTML(html, w.own, track)
 	if err != nil {
 		return Mail{}, err
 	}
 	html = addPixel(html, w.BaseURL+"/t/o/"+w.sign(t, link.Open, "")+".gif")
-	text = trackText(text, w.BaseURL+"/u/", track)
+	text = trackText(text, w.own, track)
 	m := w.message(t, to)
 	m.Subject(subject)
 	setUnsubscribe(m, reader.UnsubscribeURL, w.Carry.unsubscribe(t.ID))
-	if err := w.Carry.mark(m, t.ID, t.Program.Rules.Purpose); err != nil {
+	if err := w.Carry.mark(m, t.ID, purposeOf(t)); err != nil {
 		return Mail{}, err
 	}
 	m.SetBodyString(gomail.TypeTextPlain, text)
 	m.AddAlternativeString(gomail.TypeTextHTML, html)
 	return w.encode(m, t, to)
+}
+
+// own reports whether a link leads to one of our own pages, which are not tracked.
+func (w *Writer) own(url string) bool {
+	for _, page := range []string{"/u/", "/preferences/", "/confirm/"} {
+		if strings.HasPrefix(url, w.BaseURL+page) {
+			return true
+		}
+	}
+	return false
+}
+
+// purposeOf is what unsubscribing from a mail takes back: its purpose. Whoever
+// unsubscribes from a mail that only asks for a confirmation wants none at all.
+func purposeOf(t Touch) string {
+	if t.Program.Rules.Transactional {
+		return ""
+	}
+	return t.Program.Rules.Purpose
+}
+
+// confirmation is the link that confirms all that waits, and the words of it.
+func (w *Writer) confirmation(t Touch) (url, words string) {
+	ask := link.Ask{Issued: t.At}
+	var said []string
+	for _, c := range t.Lead.GetConsents() {
+		if !c.GetPending() {
+			continue
+		}
+		if !slices.Contains(ask.Requests, c.GetRequestId()) {
+			ask.Requests = append(ask.Requests, c.GetRequestId())
+		}
+		said = append(said, cmp.Or(c.GetText(), title(t.Lead, c.GetPurpose())))
+	}
+	if len(said) == 0 {
+		return "", ""
+	}
+	return w.BaseURL + "/confirm/" + w.sign(t, link.Confirm, ask.Target()), strings.Join(said, " ")
+}
+
+func title(lead *leadv1.Lead, purpose string) string {
+	for _, p := range lead.GetPermissions() {
+		if p.GetPurpose() == purpose && p.GetTitle() != "" {
+			return p.GetTitle()
+		}
+	}
+	return purpose
 }
 
 func (w *Writer) sign(t Touch, kind link.Kind, target string) string {

@@ -13,10 +13,10 @@ import (
 	"github.com/nurturehq/nurture/services/campaign/internal/link"
 )
 
-// trackHTML leads every link through us. Links that begin with keep stay as they
+// trackHTML leads every link through us. Links that are to be kept stay as they
 // are, mailto, tel and anchors too; a link to anything else that no browser
 // should follow loses its target.
-func trackHTML(text, keep string, track func(string) string) (string, error) {
+func trackHTML(text string, keep func(string) bool, track func(string) string) (string, error) {
 	var out strings.Builder
 	out.Grow(len(text) + len(text)/2)
 	z := html.NewTokenizer(strings.NewReader(text))
@@ -42,7 +42,7 @@ func trackHTML(text, keep string, track func(string) string) (string, error) {
 }
 
 // anchor writes a link's tag again with its target replaced.
-func anchor(raw string, z *html.Tokenizer, keep string, track func(string) string) string {
+func anchor(raw string, z *html.Tokenizer, keep func(string) bool, track func(string) string) string {
 	var b strings.Builder
 	b.WriteString(raw[:len(tagName(raw))+1])
 	for more := true; more; {
@@ -68,11 +68,11 @@ func tagName(raw string) string {
 	return name
 }
 
-func target(url, keep string, track func(string) string) string {
+func target(url string, keep func(string) bool, track func(string) string) string {
 	url = strings.TrimSpace(url)
 	lower := strings.ToLower(url)
 	switch {
-	case strings.HasPrefix(url, keep), strings.HasPrefix(url, "#"), strings.HasPrefix(lower, "mailto:"), strings.HasPrefix(lower, "tel:"):
+	case keep(url), strings.HasPrefix(url, "#"), strings.HasPrefix(lower, "mailto:"), strings.HasPrefix(lower, "tel:"):
 		return url
 	case link.Followable(url):
 		return track(url)
@@ -95,12 +95,12 @@ func addPixel(text, url string) string {
 var webAddress = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,;:!?)\]']`)
 
 // trackText leads every address in the text part through us.
-func trackText(text, keep string, track func(string) string) string {
+func trackText(text string, keep func(string) bool, track func(string) string) string {
 	if !strings.Contains(text, "://") {
 		return text
 	}
 	return webAddress.ReplaceAllStringFunc(text, func(url string) string {
-		if strings.HasPrefix(url, keep) || !link.Followable(url) {
+		if keep(url) || !link.Followable(url) {
 			return url
 		}
 		return track(url)
