@@ -32,7 +32,7 @@ const (
 
 // Park stores a message that could not be processed where a person finds it.
 // Parking the same message of a service again within two minutes is one entry.
-// What a source sent and nobody took (Source is set) goes by ParkReject.
+// What a source sent (Source is set) is among the rejects of the source as well.
 func (b *Bus) Park(ctx context.Context, p *ledgerv1.Parked) error {
 	if p.GetParkedAt() == nil {
 		p.ParkedAt = timestamppb.Now()
@@ -41,7 +41,11 @@ func (b *Bus) Park(ctx context.Context, p *ledgerv1.Parked) error {
 	if err != nil {
 		return fmt.Errorf("encode parked message: %w", err)
 	}
-	msg := &nats.Msg{Subject: ParkedSubject(p.GetService(), p.GetLeadId()), Data: data, Header: nats.Header{}}
+	subject := ParkedSubject(p.GetService(), p.GetLeadId())
+	if p.GetSource() != "" {
+		subject = RejectSubject(p.GetSource())
+	}
+	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	msg.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("park-%s-%s-%d", p.GetService(), p.GetStream(), p.GetSeq()))
 	Inject(ctx, msg.Header)
 	if _, err := b.Publish(ctx, msg); err != nil {

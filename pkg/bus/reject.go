@@ -42,3 +42,34 @@ func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked, ttl time.Durat
 	}
 	return nil
 }
+
+// Rejects reads what sources sent and nobody took, of one source or of all
+// (empty), oldest first, beginning after an entry's number, until visit answers
+// false.
+func (b *Bus) Rejects(ctx context.Context, source string, after uint64, visit func(ParkedMsg) bool) error {
+	s, err := b.JS.Stream(ctx, Parked)
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", Parked, Classify(err))
+	}
+	filter := RejectSubject(source)
+	if source == "" {
+		filter = RejectSubject("*")
+	}
+	for seq := after + 1; ; {
+		raw, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(filter))
+		if isAny(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read reject %d: %w", seq, Classify(err))
+		}
+		entry, err := decodeParked(raw)
+		if err != nil {
+			return err
+		}
+		if !visit(entry) {
+			return nil
+		}
+		seq = raw.Sequence + 1
+	}
+}

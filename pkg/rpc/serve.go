@@ -107,7 +107,7 @@ func newServer(opts ServeOptions) (*server, error) {
 	}
 	s.http = &http.Server{
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
+		ReadTimeout:       5 * time.Second, // the whole body: a slow client holds memory
 		WriteTimeout:      MaxDeadline + 5*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ type Config struct {
 	MaxInFlight     int      `yaml:"max_in_flight" help:"events worked on at once; more are answered 429"`
 	PublicURL       string   `yaml:"public_url" help:"address that senders reach ingest at, like https://in.example.com; some sign it"`
 	FetchAllow      []string `yaml:"fetch_allow" help:"hosts and networks that fetches of leads may reach although they are not public"`
+	Proxies         []string `yaml:"trusted_proxies" help:"networks of your own proxies, like 10.0.0.0/8; they say where a visitor comes from"`
 
 	Bounces BouncesConfig `yaml:"bounces"`
 
@@ -89,6 +91,9 @@ type Deps struct {
 	// Handoff is told what CRMs say became of a lead. Without it that waits on
 	// INBOUND, and no source may be of kind crm.
 	Handoff handoffv1.HandoffServiceClient
+	// Look says when to look whether sources.yaml has changed; nil: every two
+	// seconds.
+	Look <-chan time.Time
 }
 
 // Service is ingest.
@@ -110,6 +115,11 @@ type Service struct {
 	eraser     *erasure.Eraser
 	returns    *returnpath.Signer
 	fetcher    feed.Fetcher
+	proxies    []netip.Prefix
+	gate       *gate
+	tally      *tally
+	watcher    watcher
+	started    time.Time
 }
 
 // New makes ingest ready to run. It reads the sources and the identity key.
@@ -120,7 +130,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.MaxInFlight < 1 || cfg.Lanes < 1 {
 		return nil, errors.New("configure ingest: max_in_flight and lanes must be at least 1")
 	}
-	sources, err := readSources(cfg.Sources)
+	sources := readSources(cfg.Sources)
+	if sources.err != nil {
+		return nil, sources.err
+	}
+	proxies, err := networks(cfg.Proxies)
 	if err != nil {
 		return nil, err
 	}
@@ -137,15 +151,17 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
-		cfg: cfg, deps: deps, sources: source.NewLive(sources), hasher: identity.NewHasher(secret),
+		cfg: cfg, deps: deps, sources: source.NewLive(sources.set), hasher: identity.NewHasher(secret),
 		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
-		dialects: dialects.All(web.NewAmazon(nil, deps.Now)),
+		dialects: dialects.All(web.NewAmazon(nil, deps.Now)), ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
+		gate: newGate(cfg.MaxInFlight), started: deps.Now(), proxies: proxies,
 	}
 	if err := s.openReturns(); err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
+	s.tally = newTally(s.known)
+	s.watcher.begin(sources, s.started)
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
 		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
 		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads, Codec: s.vault,
@@ -166,6 +182,24 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		Log:  deps.Log, Now: deps.Now,
 	})
 	return s, nil
+}
+
+// networks reads the networks of the proxies; a plain address is a network of
+// its own.
+func networks(texts []string) ([]netip.Prefix, error) {
+	list := make([]netip.Prefix, 0, len(texts))
+	for _, t := range texts {
+		if ip, err := netip.ParseAddr(t); err == nil {
+			list = append(list, netip.PrefixFrom(ip, ip.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(t)
+		if err != nil {
+			return nil, fmt.Errorf("configure ingest: trusted_proxies: expected networks like 10.0.0.0/8, found %q", t)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // Run serves until ctx ends: first nothing new is taken, then what is in flight
@@ -195,6 +229,7 @@ func (s *Service) Run(ctx context.Context) error {
 	edge.Go(func() error { return s.listen(edgeCtx) })
 	edge.Go(func() error { return s.eraser.Run(edgeCtx) })
 	edge.Go(func() error { return s.takeReturns(edgeCtx, s.deps.SMTP) })
+	edge.Go(func() error { return s.watch(edgeCtx) })
 	err := edge.Wait()
 	stopLanes()
 	<-stopped
@@ -206,6 +241,7 @@ func (s *Service) serve(ctx context.Context) error {
 	api := ingestrpc.New(ingestrpc.Deps{
 		Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
 		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
+		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive,
 	})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
@@ -214,9 +250,10 @@ func (s *Service) serve(ctx context.Context) error {
 			ingestv1.RegisterIngestServiceHandler,
 		},
 		Handler: web.New(web.Deps{
-			Accept: s.accept, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
+			Accept: s.admit, Visit: s.visit, Received: s.tally.received, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
 			Hooks:     web.Hooks{Dialects: s.dialects, Take: s.takeHook, Count: s.countHook},
-			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Log: s.deps.Log, Now: s.deps.Now,
+			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Proxies: s.proxies,
+			Log: s.deps.Log, Now: s.deps.Now,
 		}),
 		Ready: s.ready,
 	})

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -58,11 +59,23 @@ func (s *Service) count(ctx context.Context, subs []person.Submission, outcomes 
 	for i, o := range outcomes {
 		sums[outcome{subs[i].Apply.GetCapture().GetSource(), subs[i].Kind, result(o)}]++
 	}
+	now := s.deps.Now()
 	for o, n := range sums {
+		s.told(o, n, now)
 		s.metrics.events.Add(ctx, n, metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("source", s.known(o.source)), attribute.String("kind", o.kind), attribute.String("result", o.result))))
 	}
 	return outcomes
+}
+
+// told counts per source what is on the log, and what never will be.
+func (s *Service) told(o outcome, n int64, now time.Time) {
+	switch o.result {
+	case resultAccepted, resultCreated, resultDuplicate:
+		s.tally.recorded(o.source, uint64(n), o.result, now)
+	case resultRefused:
+		s.tally.refused(o.source, uint64(n))
+	}
 }
 
 // known keeps the number of label values bounded: senders may name any source.
@@ -73,20 +86,28 @@ func (s *Service) known(name string) string {
 	return "other"
 }
 
+// What became of a submission.
+const (
+	resultAccepted  = "accepted"
+	resultCreated   = "created"
+	resultDuplicate = "duplicate"
+	resultRefused   = "refused"
+)
+
 func result(o person.Outcome) string {
 	switch {
 	case o.Err == nil && o.Duplicate:
-		return "duplicate"
+		return resultDuplicate
 	case o.Err == nil && o.Created:
-		return "created"
+		return resultCreated
 	case o.Err == nil:
-		return "accepted"
+		return resultAccepted
 	case rpc.Status(o.Err).Code() == codes.ResourceExhausted:
 		return "busy"
 	case rpc.Status(o.Err).Code() == codes.Unavailable:
 		return "unavailable"
 	}
-	return "refused"
+	return resultRefused
 }
 
 // quarantine keeps what no person seems to have sent where a person finds it:
@@ -97,6 +118,9 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		return fmt.Errorf("encode quarantined form: %w", err)
 	}
 	now := s.deps.Now()
+	if !s.keeps(ctx, req.GetSource(), reject.Quarantined) {
+		return nil
+	}
 	parked := &ledgerv1.Parked{
 		Service: "ingest", Stream: bus.Inbound, Seq: uint64(now.UnixNano()), //nolint:gosec // after 1970
 		Subject: bus.InboundSubject(req.GetSource()), Data: data,
@@ -105,11 +129,5 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		Faults:  []*ledgerv1.Fault{{Message: why}},
 		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
 	}
-	return s.deps.Bus.Park(ctx, parked)
-}
-
-// reject keeps what an authenticated source sent and nobody took, where a person
-// sees it.
-func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
-	return s.deps.Bus.ParkReject(ctx, what.Parked(), s.cfg.RejectRetention)
+	return s.deps.Bus.ParkReject(ctx, parked, s.cfg.RejectRetention)
 }

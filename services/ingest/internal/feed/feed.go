@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -26,6 +27,7 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/hook/cloudevents"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
 	"github.com/nurturehq/nurture/services/ingest/internal/segment"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
@@ -202,6 +204,15 @@ func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
 	return subs, nil
 }
 
+// Reread makes submissions of a message that was parked.
+func (f *Feed) Reread(p *ledgerv1.Parked) ([]person.Submission, error) {
+	m := bus.Msg{Subject: p.GetSubject(), Seq: p.GetSeq(), Time: p.GetMessageTime().AsTime(), Data: p.GetData(), Header: nats.Header{}}
+	for name, value := range p.GetHeaders() {
+		m.Header.Set(name, value)
+	}
+	return f.read(m)
+}
+
 func (f *Feed) country(name string) string {
 	if src, ok := f.Sources.Current().Named(name); ok {
 		return src.Country
@@ -273,8 +284,12 @@ func (f *Feed) park(ctx context.Context, m bus.Msg, reason string, cause error) 
 	for name := range m.Header {
 		headers[name] = m.Header.Get(name)
 	}
+	name := strings.TrimPrefix(m.Subject, "inbound.")
+	if _, ok := f.Sources.Current().Named(name); !ok {
+		name = "" // anybody may publish under any name
+	}
 	return f.Bus.Park(ctx, &ledgerv1.Parked{
-		Service: "ingest", Stream: m.Stream, Seq: m.Seq, Subject: m.Subject, Headers: headers, Data: m.Data,
+		Service: "ingest", Source: name, Kind: reject.Inbound, Stream: m.Stream, Seq: m.Seq, Subject: m.Subject, Headers: headers, Data: m.Data,
 		Reason: reason, Error: cause.Error(), Attempts: uint32(m.Attempt), //nolint:gosec // a small count
 		FirstAt: timestamppb.New(m.Time), MessageTime: timestamppb.New(m.Time),
 	})

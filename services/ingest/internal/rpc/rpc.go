@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -42,6 +43,11 @@ type Deps struct {
 	Rewrap func(ctx context.Context) (done, current uint64, by string, err error)
 	// TakeReturn reads a mail that came back.
 	TakeReturn func(ctx context.Context, req *ingestv1.TakeReturnRequest) (*ingestv1.TakeReturnResponse, error)
+	// Listed says what is configured and what was seen of it.
+	Listed func() *ingestv1.ListSourcesResponse
+	// Redrive has a reject read again.
+	Redrive func(ctx context.Context, id uint64) (*ingestv1.RedriveRejectResponse, error)
+	Bus     *bus.Bus
 }
 
 // Server answers ingest's calls.

@@ -21,7 +21,7 @@ type Limits struct {
 
 // defaults are generous: what a healthy source never reaches.
 func defaults() Limits {
-	return Limits{Rate: 5000, Burst: 20_000, Visitor: 30, VisitorOnce: 20, Share: 0.5, Rejects: 600}
+	return Limits{Rate: 5000, Burst: 20_000, Visitor: 60, VisitorOnce: 30, Share: 0.5, Rejects: 600}
 }
 
 // or fills what a file does not say.

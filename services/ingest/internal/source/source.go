@@ -120,3 +120,18 @@ func (s *Set) Keyed(writeKey string) (*Source, bool) {
 func (s *Source) Admits(origin string) bool {
 	return origin == "" || len(s.origins) == 0 || slices.Contains(s.origins, strings.ToLower(origin))
 }
+
+// Addresses are the paths that the source's sender sends to.
+func (s *Source) Addresses() []string {
+	var paths []string
+	if s.Kind != "" {
+		paths = append(paths, "/v1/hooks/"+s.Name)
+	}
+	if s.Form != nil {
+		paths = append(paths, "/v1/forms/"+s.Name)
+	}
+	if len(s.Keys) > 0 {
+		paths = append(paths, "/v1/batch")
+	}
+	return paths
+}

@@ -120,6 +120,7 @@ func asInvalid(err error) error {
 // takeForm reads what a form says, hands it over and answers. What looks as if
 // no person had sent it gets the answer that a person would get.
 func (r *routes) takeForm(w http.ResponseWriter, req *http.Request, got sent) {
+	r.Received(req.Context(), got.src.Name, len(got.raw))
 	said := form.Read(got.src, got.values, form.Visitor{
 		IP: visitorIP(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
 	})

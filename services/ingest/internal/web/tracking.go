@@ -43,6 +43,7 @@ type taken struct {
 // envelope is a body of any dialect, taken apart.
 type envelope struct {
 	key   string
+	bytes int // of the body, decompressed
 	batch bool
 	read  func(segment.From) []segment.Item
 	// status is what the dialect's answer says.
@@ -142,6 +143,7 @@ func (r *routes) open(req *http.Request, open opener) (envelope, error) {
 	if err == nil {
 		var env envelope
 		if env, err = open(body); err == nil {
+			env.bytes = len(body)
 			return env, nil
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/codes"
 
 	"github.com/nurturehq/nurture/pkg/rpc"
@@ -30,7 +32,13 @@ const maxForm = 256 << 10
 
 // Deps are what the routes work with.
 type Deps struct {
+	// Accept takes submissions, all of one source, within its limits.
 	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
+	// Visit asks for one form of a visitor with this address of the internet; an
+	// error says when to come again.
+	Visit func(ctx context.Context, src *source.Source, ip string) error
+	// Received counts the body of an authenticated request, in bytes.
+	Received func(ctx context.Context, source string, bytes int)
 	// Quarantine keeps a form that no person seems to have sent, and why.
 	Quarantine func(ctx context.Context, req *ingestv1.CaptureLeadRequest, why string) error
 	// Reject keeps what an authenticated source sent and we do not take, where a
@@ -45,8 +53,11 @@ type Deps struct {
 	PublicURL string
 	// FormSecret signs the time when a form was shown.
 	FormSecret []byte
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Proxies are the networks of our own proxies: what they say about where a
+	// request comes from is believed.
+	Proxies []netip.Prefix
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Hooks are what the webhooks work with.
@@ -69,14 +80,14 @@ type routes struct {
 }
 
 // New gives the routes of ingest's own.
-func New(d Deps) *http.ServeMux {
+func New(d Deps) *Front {
 	r := &routes{Deps: d, mint: form.NewMint(d.FormSecret), pages: newPages()}
 	mux := http.NewServeMux()
 	r.formRoutes(mux)
 	mux.HandleFunc("GET /v1/hooks/{source}", r.hook)
 	mux.HandleFunc("POST /v1/hooks/{source}", r.hook)
 	r.trackingRoutes(mux)
-	return mux
+	return &Front{ServeMux: mux, routes: r, memory: semaphore.NewWeighted(maxMemory)}
 }
 
 // preflight lets pages of other sites send; whether a source takes it is

@@ -1,0 +1,132 @@
+package web
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc/codes"
+
+	"github.com/nurturehq/nurture/pkg/rpc"
+)
+
+// Bounds of the memory that requests may take together.
+const (
+	// maxMemory is how many bytes of bodies are in memory at once.
+	maxMemory = 64 << 20
+	// maxBody is the largest body of any route, also after decompression; a
+	// request that does not say its size is counted as one of these.
+	maxBody = 1 << 20
+	// minBody is what the smallest request is counted as.
+	minBody = 4 << 10
+	// fuller is what a sender is told to wait when memory is full.
+	fuller = time.Second
+)
+
+var errFull = errors.New("too many bodies are being read; send again in a moment")
+
+// Front is what stands before all routes: it bounds memory, knows where requests
+// come from, and keeps one visitor from filling everybody's forms.
+type Front struct {
+	*http.ServeMux
+	routes *routes
+	memory *semaphore.Weighted
+}
+
+// ServeHTTP lets a request in when there is room for it.
+func (f *Front) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	size := weight(req)
+	if !f.memory.TryAcquire(size) {
+		share(w.Header(), req)
+		rpc.WriteError(w, req, rpc.RetryAfter(errFull, codes.Unavailable, fuller))
+		return
+	}
+	defer f.memory.Release(size)
+	if ip := realIP(req, f.routes.Proxies); ip != "" {
+		req.RemoteAddr = net.JoinHostPort(ip, "0")
+	}
+	if err := f.visit(req); err != nil {
+		share(w.Header(), req)
+		rpc.WriteError(w, req, err)
+		return
+	}
+	f.ServeMux.ServeHTTP(w, req)
+}
+
+// weight is the memory that a request's body may take, in bytes.
+func weight(req *http.Request) int64 {
+	switch n := req.ContentLength; {
+	case req.Method == http.MethodGet, req.Method == http.MethodOptions:
+		return minBody
+	case n < 0, n > maxBody, req.Header.Get("Content-Encoding") != "":
+		return maxBody
+	default:
+		return max(n, minBody)
+	}
+}
+
+// visit asks for a form of a visitor. Addresses that are not of the internet are
+// our own machines, or a proxy that nobody told us of: these are not limited.
+func (f *Front) visit(req *http.Request) error {
+	name, isForm := strings.CutPrefix(req.URL.Path, "/v1/forms/")
+	if !isForm || req.Method != http.MethodPost {
+		return nil
+	}
+	src, ok := f.routes.Sources.Current().Named(name)
+	ip, err := netip.ParseAddr(visitorIP(req))
+	if !ok || err != nil || ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() {
+		return nil
+	}
+	return f.routes.Visit(req.Context(), src, site(ip.Unmap()))
+}
+
+// site is what counts as one visitor: an address, of IPv6 the network that one
+// customer gets.
+func site(ip netip.Addr) string {
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return p.String()
+}
+
+// realIP is where a request that came by our proxies comes from: the last
+// address in X-Forwarded-For that is none of them. Empty when it did not come by
+// one: then the header is anybody's word.
+func realIP(req *http.Request, proxies []netip.Prefix) string {
+	peer := visitorIP(req)
+	if len(proxies) == 0 || !among(peer, proxies) {
+		return ""
+	}
+	hops := strings.Split(strings.Join(req.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop := strings.TrimSpace(hops[i])
+		if _, err := netip.ParseAddr(hop); err != nil {
+			return ""
+		}
+		if !among(hop, proxies) {
+			return hop
+		}
+	}
+	return ""
+}
+
+func among(address string, nets []netip.Prefix) bool {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return false
+	}
+	for _, n := range nets {
+		if n.Contains(ip.Unmap()) {
+			return true
+		}
+	}
+	return false
+}

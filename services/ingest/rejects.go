@@ -1,0 +1,127 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/feed"
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/reject"
+	"github.com/nurturehq/nurture/services/ingest/internal/source"
+	"github.com/nurturehq/nurture/services/ingest/internal/web"
+)
+
+// reject keeps what an authenticated source sent and nobody took, where a person
+// sees it. A flood of them is counted and not kept: it must not fill the disk.
+func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
+	if !s.keeps(ctx, what.Source, what.Reason) {
+		return nil
+	}
+	return s.deps.Bus.ParkReject(ctx, what.Parked(), s.cfg.RejectRetention)
+}
+
+// keeps counts a reject of a source and reports whether there is room for it.
+func (s *Service) keeps(ctx context.Context, name, reason string) bool {
+	src, known := s.sources.Current().Named(name)
+	kept := known && s.gate.keeps(src, s.deps.Now())
+	s.tally.rejected(ctx, name, reason, kept)
+	return kept
+}
+
+// errNoReject: there is none of this number, or not any more.
+var errNoReject = errors.New("there is no such reject: see `nurture rejects list`")
+
+// redrive has a reject read again, by the source's present configuration, and
+// takes it off the list when all of it is recorded.
+func (s *Service) redrive(ctx context.Context, id uint64) (*ingestv1.RedriveRejectResponse, error) {
+	p, err := s.deps.Bus.GetParked(ctx, id)
+	if errors.Is(err, bus.ErrNoMessage) || err == nil && p.GetSource() == "" {
+		return nil, rpc.Mark(errNoReject, codes.NotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	subs, faults, err := s.reread(p)
+	if err != nil {
+		faults = append(faults, normal.Fault{Message: err.Error()})
+	}
+	resp := &ingestv1.RedriveRejectResponse{}
+	if len(faults) == 0 {
+		if faults, err = s.record(ctx, subs, resp); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range faults {
+		resp.Faults = append(resp.Faults, &ledgerv1.Fault{Field: f.Field, Message: f.Message})
+	}
+	if len(faults) > 0 {
+		return resp, nil
+	}
+	resp.Taken = true
+	return resp, s.deps.Bus.Dismiss(ctx, id)
+}
+
+// reread makes submissions of what was sent. The same reject always makes the
+// same ones, so that redriving it twice has one effect.
+func (s *Service) reread(p bus.ParkedMsg) ([]person.Submission, []normal.Fault, error) {
+	what := reject.From(p.Parked)
+	src, ok := s.sources.Current().Named(what.Source)
+	if !ok {
+		return nil, nil, fmt.Errorf("source %s is not in sources.yaml any more", what.Source)
+	}
+	subs, faults, err := s.read(p, what, src)
+	sum := sha256.Sum256(append([]byte(what.At.UTC().String()), what.Raw...))
+	for i := range subs {
+		if subs[i].ID == "" {
+			subs[i].ID = person.Scoped(what.Source, "redriven-"+hex.EncodeToString(sum[:16])+"-"+strconv.Itoa(i))
+		}
+		if c := subs[i].Apply.GetCapture(); c.GetOccurredAt() == nil {
+			c.OccurredAt = timestamppb.New(what.At)
+		}
+	}
+	return subs, faults, err
+}
+
+func (s *Service) read(p bus.ParkedMsg, what reject.Rejected, src *source.Source) ([]person.Submission, []normal.Fault, error) {
+	if what.Kind == reject.Inbound {
+		subs, err := feed.New(feed.Deps{Sources: s.sources}).Reread(p.Parked)
+		return subs, nil, err
+	}
+	return web.Reread(what, src)
+}
+
+// record records submissions and notes what became of them. Faults say what was
+// refused for good; an error passes by itself.
+func (s *Service) record(ctx context.Context, subs []person.Submission, resp *ingestv1.RedriveRejectResponse) ([]normal.Fault, error) {
+	if len(subs) == 0 {
+		return []normal.Fault{{Message: "there is nothing in it to record"}}, nil
+	}
+	var faults []normal.Fault
+	for _, out := range s.accept(ctx, subs) {
+		switch code := rpc.Status(out.Err).Code(); {
+		case out.Err == nil:
+			resp.LeadIds = append(resp.LeadIds, out.Lead)
+			if out.Created {
+				resp.Created++
+			}
+		case code == codes.Unavailable, code == codes.ResourceExhausted, code == codes.Internal:
+			return nil, out.Err
+		default:
+			faults = append(faults, normal.Fault{Message: rpc.Status(out.Err).Message()})
+		}
+	}
+	return faults, nil
+}
