@@ -34,7 +34,10 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(), newStory(), newStatus(), newLead(), newSuppress(), newParked(), newVerify(), newKeys(), newLint(), newImport(), newExport(), newEngines(), newVersion())
+	root.AddCommand(
+		newRun(), newStory(), newStatus(), newLead(), newSuppress(), newParked(), newRejects(), newSource(), newVerify(), newKeys(), newLint(),
+		newImport(), newExport(), newEngines(), newVersion(),
+	)
 	return root
 }
 
