@@ -36,6 +36,9 @@ func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
 // keeps counts a reject of a source and reports whether there is room for it.
 func (s *Service) keeps(ctx context.Context, name, reason string) bool {
 	src, known := s.sources.Current().Named(name)
+	if name == returns { // the mails that come back are no source of the file
+		src, known = &source.Source{Name: returns, Limits: source.DefaultLimits()}, true
+	}
 	kept := known && s.gate.keeps(src, s.deps.Now())
 	s.tally.rejected(ctx, name, reason, kept)
 	return kept

@@ -19,8 +19,8 @@ type Limits struct {
 	Rejects float64
 }
 
-// defaults are generous: what a healthy source never reaches.
-func defaults() Limits {
+// DefaultLimits are generous: what a healthy source never reaches.
+func DefaultLimits() Limits {
 	return Limits{Rate: 5000, Burst: 20_000, Visitor: 60, VisitorOnce: 30, Share: 0.5, Rejects: 600}
 }
 

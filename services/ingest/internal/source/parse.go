@@ -22,7 +22,7 @@ func Parse(file string, raw []byte, read Secrets) (*Set, error) {
 	}
 	set := &Set{byName: map[string]*Source{}}
 	r := &reader{file: file, read: read}
-	usual := r.limits("(all)", f.Limits, defaults())
+	usual := r.limits("(all)", f.Limits, DefaultLimits())
 	for _, name := range slices.Sorted(maps.Keys(f.Sources)) {
 		src := r.source(name, f.Sources[name], usual)
 		set.byName[name] = src

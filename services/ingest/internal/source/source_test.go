@@ -98,7 +98,7 @@ func TestASourceOfWebhooksHasSecretsConsentAndLimits(t *testing.T) {
 	if src.Kind != "typeform" || src.Fields["firma"] != "company" || src.Consent.Purpose != "marketing_email" || src.Consent.Basis != "consent" {
 		t.Errorf("read as %+v, %+v", src, src.Consent)
 	}
-	want := defaults()
+	want := DefaultLimits()
 	want.Rate, want.Share, want.Rejects = 5, 0.1, 60
 	if src.Limits != want {
 		t.Errorf("limits %+v, expected %+v", src.Limits, want)
