@@ -50,11 +50,6 @@ const (
 	IngestService_GetReject_FullMethodName         = "/nurture.ingest.v1.IngestService/GetReject"
 	IngestService_RedriveReject_FullMethodName     = "/nurture.ingest.v1.IngestService/RedriveReject"
 	IngestService_DismissReject_FullMethodName     = "/nurture.ingest.v1.IngestService/DismissReject"
-	IngestService_MergeLeads_FullMethodName        = "/nurture.ingest.v1.IngestService/MergeLeads"
-	IngestService_UnmergeLead_FullMethodName       = "/nurture.ingest.v1.IngestService/UnmergeLead"
-	IngestService_LookupLead_FullMethodName        = "/nurture.ingest.v1.IngestService/LookupLead"
-	IngestService_ListMerges_FullMethodName        = "/nurture.ingest.v1.IngestService/ListMerges"
-	IngestService_GetAccount_FullMethodName        = "/nurture.ingest.v1.IngestService/GetAccount"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -141,17 +136,6 @@ type IngestServiceClient interface {
 	RedriveReject(ctx context.Context, in *RedriveRejectRequest, opts ...grpc.CallOption) (*RedriveRejectResponse, error)
 	// DismissReject takes one off the list for good and deletes what was sent.
 	DismissReject(ctx context.Context, in *DismissRejectRequest, opts ...grpc.CallOption) (*DismissRejectResponse, error)
-	// MergeLeads makes one lead of two that are the same person. The survivor keeps
-	// its id; the other id answers to it from then on.
-	MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error)
-	// UnmergeLead gives a merged lead its own history again.
-	UnmergeLead(ctx context.Context, in *UnmergeLeadRequest, opts ...grpc.CallOption) (*UnmergeLeadResponse, error)
-	// LookupLead answers whose an identity is; NOT_FOUND when it is nobody's.
-	LookupLead(ctx context.Context, in *LookupLeadRequest, opts ...grpc.CallOption) (*LookupLeadResponse, error)
-	// ListMerges answers who was merged into a lead, and where it went itself.
-	ListMerges(ctx context.Context, in *ListMergesRequest, opts ...grpc.CallOption) (*ListMergesResponse, error)
-	// GetAccount answers an account and who belongs to it, a page at a time.
-	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -473,56 +457,6 @@ func (c *ingestServiceClient) DismissReject(ctx context.Context, in *DismissReje
 	return out, nil
 }
 
-func (c *ingestServiceClient) MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(MergeLeadsResponse)
-	err := c.cc.Invoke(ctx, IngestService_MergeLeads_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *ingestServiceClient) UnmergeLead(ctx context.Context, in *UnmergeLeadRequest, opts ...grpc.CallOption) (*UnmergeLeadResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(UnmergeLeadResponse)
-	err := c.cc.Invoke(ctx, IngestService_UnmergeLead_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *ingestServiceClient) LookupLead(ctx context.Context, in *LookupLeadRequest, opts ...grpc.CallOption) (*LookupLeadResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(LookupLeadResponse)
-	err := c.cc.Invoke(ctx, IngestService_LookupLead_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *ingestServiceClient) ListMerges(ctx context.Context, in *ListMergesRequest, opts ...grpc.CallOption) (*ListMergesResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListMergesResponse)
-	err := c.cc.Invoke(ctx, IngestService_ListMerges_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *ingestServiceClient) GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GetAccountResponse)
-	err := c.cc.Invoke(ctx, IngestService_GetAccount_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -607,17 +541,6 @@ type IngestServiceServer interface {
 	RedriveReject(context.Context, *RedriveRejectRequest) (*RedriveRejectResponse, error)
 	// DismissReject takes one off the list for good and deletes what was sent.
 	DismissReject(context.Context, *DismissRejectRequest) (*DismissRejectResponse, error)
-	// MergeLeads makes one lead of two that are the same person. The survivor keeps
-	// its id; the other id answers to it from then on.
-	MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error)
-	// UnmergeLead gives a merged lead its own history again.
-	UnmergeLead(context.Context, *UnmergeLeadRequest) (*UnmergeLeadResponse, error)
-	// LookupLead answers whose an identity is; NOT_FOUND when it is nobody's.
-	LookupLead(context.Context, *LookupLeadRequest) (*LookupLeadResponse, error)
-	// ListMerges answers who was merged into a lead, and where it went itself.
-	ListMerges(context.Context, *ListMergesRequest) (*ListMergesResponse, error)
-	// GetAccount answers an account and who belongs to it, a page at a time.
-	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -714,21 +637,6 @@ func (UnimplementedIngestServiceServer) RedriveReject(context.Context, *RedriveR
 }
 func (UnimplementedIngestServiceServer) DismissReject(context.Context, *DismissRejectRequest) (*DismissRejectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DismissReject not implemented")
-}
-func (UnimplementedIngestServiceServer) MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method MergeLeads not implemented")
-}
-func (UnimplementedIngestServiceServer) UnmergeLead(context.Context, *UnmergeLeadRequest) (*UnmergeLeadResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method UnmergeLead not implemented")
-}
-func (UnimplementedIngestServiceServer) LookupLead(context.Context, *LookupLeadRequest) (*LookupLeadResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method LookupLead not implemented")
-}
-func (UnimplementedIngestServiceServer) ListMerges(context.Context, *ListMergesRequest) (*ListMergesResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListMerges not implemented")
-}
-func (UnimplementedIngestServiceServer) GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetAccount not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -1248,96 +1156,6 @@ func _IngestService_DismissReject_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
-func _IngestService_MergeLeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(MergeLeadsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(IngestServiceServer).MergeLeads(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: IngestService_MergeLeads_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IngestServiceServer).MergeLeads(ctx, req.(*MergeLeadsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _IngestService_UnmergeLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UnmergeLeadRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(IngestServiceServer).UnmergeLead(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: IngestService_UnmergeLead_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IngestServiceServer).UnmergeLead(ctx, req.(*UnmergeLeadRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _IngestService_LookupLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(LookupLeadRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(IngestServiceServer).LookupLead(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: IngestService_LookupLead_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IngestServiceServer).LookupLead(ctx, req.(*LookupLeadRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _IngestService_ListMerges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListMergesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(IngestServiceServer).ListMerges(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: IngestService_ListMerges_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IngestServiceServer).ListMerges(ctx, req.(*ListMergesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _IngestService_GetAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetAccountRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(IngestServiceServer).GetAccount(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: IngestService_GetAccount_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IngestServiceServer).GetAccount(ctx, req.(*GetAccountRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1448,26 +1266,6 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DismissReject",
 			Handler:    _IngestService_DismissReject_Handler,
-		},
-		{
-			MethodName: "MergeLeads",
-			Handler:    _IngestService_MergeLeads_Handler,
-		},
-		{
-			MethodName: "UnmergeLead",
-			Handler:    _IngestService_UnmergeLead_Handler,
-		},
-		{
-			MethodName: "LookupLead",
-			Handler:    _IngestService_LookupLead_Handler,
-		},
-		{
-			MethodName: "ListMerges",
-			Handler:    _IngestService_ListMerges_Handler,
-		},
-		{
-			MethodName: "GetAccount",
-			Handler:    _IngestService_GetAccount_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
