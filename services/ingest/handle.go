@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,6 +135,7 @@ func (s *Service) order(ctx context.Context, sub *person.Submission, ans identit
 		return ledger.Order{}, &person.Outcome{Err: classify(fmt.Errorf("lead %.64q: %w", ans.Lead, person.ErrUnknownLead))}
 	}
 	complete(sub, ans)
+	s.doubt(sub)
 	cmd, err := sub.Command()
 	if err != nil {
 		return ledger.Order{}, &person.Outcome{Err: err}
@@ -152,6 +154,23 @@ func (s *Service) recorded(ctx context.Context, ans identity.Answer, res ledger.
 		return person.Outcome{Err: classify(err)}
 	}
 	return person.Outcome{Lead: ans.Lead, Created: res.Reason == person.ReasonCaptured, Duplicate: res.Duplicate}
+}
+
+// doubt flags an activity whose sender's clock is not believed, before the
+// command is written: the fold takes the nearest time that is.
+func (s *Service) doubt(sub *person.Submission) {
+	c := sub.Apply.GetCapture()
+	why := person.Doubt(cmp.Or(c.GetActivity().GetOccurredAt(), c.GetOccurredAt()), s.deps.Now())
+	if why == "" {
+		return
+	}
+	s.tally.clamped(c.GetSource())
+	if a := c.GetActivity(); a != nil {
+		if a.Properties == nil {
+			a.Properties = map[string]string{}
+		}
+		a.Properties["clock"] = why
+	}
 }
 
 // complete adds to a submission what its identities told.

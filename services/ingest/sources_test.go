@@ -7,13 +7,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/nurturehq/nurture/services/ingest"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 )
 
 // sourcesFile is a sources.yaml that a test changes.
@@ -185,4 +189,33 @@ func (r *room) rejects(source string) []*ingestv1.Reject {
 		r.t.Fatal(err)
 	}
 	return got.GetRejects()
+}
+
+func TestATimeThatIsNotBelievedIsFlagged(t *testing.T) {
+	r := newRoom(t)
+	for i, tc := range []struct {
+		at   time.Duration
+		want string
+	}{{-40 * 24 * time.Hour, "clamped_late"}, {time.Hour, "clamped_future"}, {-time.Hour, ""}} {
+		resp, err := r.api.TrackActivity(t.Context(), &ingestv1.TrackActivityRequest{
+			Who: &ingestv1.Who{Email: "jo@acme.example"},
+			Activity: &leadv1.Activity{
+				Id: strconv.Itoa(i), Type: "page_viewed", Source: "website", OccurredAt: timestamppb.New(time.Now().Add(tc.at)),
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		acts, err := r.api.ListActivities(t.Context(), &ingestv1.ListActivitiesRequest{LeadId: resp.GetLeadId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flagged := false
+		for _, a := range acts.GetActivities() {
+			flagged = flagged || a.GetId() == strconv.Itoa(i) && a.GetProperties()["clock"] == tc.want
+		}
+		if !flagged {
+			t.Errorf("%v: activities %v", tc.at, acts.GetActivities())
+		}
+	}
 }

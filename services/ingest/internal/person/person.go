@@ -130,6 +130,21 @@ func Clamp(at *timestamppb.Timestamp, received time.Time) *timestamppb.Timestamp
 	return at
 }
 
+// Doubt names why a sender's time is not believed, "" when it is: Clamp then
+// takes the nearest one that is.
+func Doubt(at *timestamppb.Timestamp, received time.Time) string {
+	if at == nil || !at.IsValid() {
+		return ""
+	}
+	switch t := at.AsTime(); {
+	case t.Before(received.Add(oldest)):
+		return "clamped_late"
+	case t.After(received.Add(furthest)):
+		return "clamped_future"
+	}
+	return ""
+}
+
 // fold is one command being applied.
 type fold struct {
 	st     *ingestv1.State
