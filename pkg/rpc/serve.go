@@ -119,7 +119,7 @@ func newServer(opts ServeOptions) (*server, error) {
 func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
 	srv := grpc.NewServer(append(extra,
 		grpc.ChainUnaryInterceptor(interceptors(s.opts.Log)...),
-		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log)...),
+		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log)...), //nolint:contextcheck // a stream brings its own
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(notHealth))),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,7 +184,7 @@ func TestAnswersOfMachinesAreNotNews(t *testing.T) {
 // post is a room with an SMTP listener.
 func post(t *testing.T, changes ...func(*ingest.Config)) (*room, string) {
 	t.Helper()
-	var mails net.Listener = listen(t)
+	mails := listen(t)
 	return joinRoomWith(t, bustest.New(t), func(d *ingest.Deps) { d.SMTP = mails }, append([]func(*ingest.Config){bouncing}, changes...)...), mails.Addr().String()
 }
 

@@ -142,7 +142,7 @@ func unanswered(lead *leadv1.Lead) Reason {
 	}
 	left := lead.GetSuppression() == leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED
 	switch {
-	case lead.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED && !(left && asked):
+	case lead.GetSuppression() != leadv1.Suppression_SUPPRESSION_UNSPECIFIED && (!left || !asked):
 		return Suppressed
 	case lead.GetProfile().GetEmail() == "":
 		return NoEmail

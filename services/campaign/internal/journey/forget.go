@@ -9,7 +9,7 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 )
 
-// Forgotten: the person was erased. Nothing is planned or sent any more, and
+// Forgotten says that the person was erased. Nothing is planned or sent any more, and
 // what was is not kept.
 const Forgotten = "erased"
 

@@ -98,8 +98,10 @@ func knownBy(touch *campaignv1.Touch) (campaignv1.TouchStatus, string) {
 		at  *timestamppb.Timestamp
 		why string
 	}{
-		{touch.DeliveredAt, typeDelivered}, {touch.OpenedAt, typeOpened},
-		{touch.ClickedAt, typeClicked}, {touch.ComplainedAt, typeComplained},
+		{touch.DeliveredAt, typeDelivered},
+		{touch.OpenedAt, typeOpened},
+		{touch.ClickedAt, typeClicked},
+		{touch.ComplainedAt, typeComplained},
 	} {
 		if proof.at != nil {
 			return campaignv1.TouchStatus_TOUCH_STATUS_SENT, proof.why

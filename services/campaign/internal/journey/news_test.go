@@ -41,8 +41,14 @@ func TestAScoreThatFadesALittleIsNoNewsUntilItAddsUp(t *testing.T) {
 		grade     string
 		same      bool
 	}{
-		{99.9, "A1", true}, {99.4, "A1", true}, {98.9, "A1", false}, {98.9, "A1", true},
-		{98.8, "A2", false}, {98.9, "A2", false}, {0, "A2", false}, {0, "A2", true},
+		{99.9, "A1", true},
+		{99.4, "A1", true},
+		{98.9, "A1", false},
+		{98.9, "A1", true},
+		{98.8, "A2", false},
+		{98.9, "A2", false},
+		{0, "A2", false},
+		{0, "A2", true},
 	} {
 		if c := score(tt.behaviour, tt.grade); c.Same != tt.same {
 			t.Errorf("%v %s: same is %v, want %v", tt.behaviour, tt.grade, c.Same, tt.same)

@@ -7,7 +7,7 @@ import (
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 )
 
-// Erased: the person was forgotten, and will never be offered again.
+// Erased says that the person was forgotten, and will never be offered again.
 const Erased Reason = "erased"
 
 // Forget is what the desk keeps of a person who was erased: that it is so, and,

@@ -79,7 +79,7 @@ func (f *Front) visit(req *http.Request) error {
 	src, ok := f.routes.Sources.Current().Named(name)
 	ip, err := netip.ParseAddr(visitorIP(req))
 	if !ok || err != nil || ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() {
-		return nil
+		return nil //nolint:nilerr // whoever has no address of the internet is not limited
 	}
 	return f.routes.Visit(req.Context(), src, site(ip.Unmap()))
 }

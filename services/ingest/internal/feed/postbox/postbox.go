@@ -157,6 +157,7 @@ func (s *session) refusal(err error) error {
 	switch rpc.Status(err).Code() {
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound:
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "this cannot be used"}
+	default:
 	}
 	s.box.Log.Warn("a mail that came back has to wait", "error", err)
 	return later("it cannot be stored now")

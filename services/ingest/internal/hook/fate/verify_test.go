@@ -117,10 +117,10 @@ func TestPostmarkMayProveItselfInThreeWays(t *testing.T) {
 		req    hook.Request
 		secret string
 	}{
-		"the password":          {callPostmark(body, "correct-horse-1", noon), "correct-horse-1"},
-		"user and password":     {callPostmark(body, "correct-horse-1", noon), "nurture:correct-horse-1"},
-		"a bearer token":        {bearer, "correct-horse-1"},
-		"a token in the adress": {query, "correct-horse-1"},
+		"the password":           {callPostmark(body, "correct-horse-1", noon), "correct-horse-1"},
+		"user and password":      {callPostmark(body, "correct-horse-1", noon), "nurture:correct-horse-1"},
+		"a bearer token":         {bearer, "correct-horse-1"},
+		"a token in the address": {query, "correct-horse-1"},
 	} {
 		if err := s.dialect().Verify(tt.req, s.source(tt.secret)); err != nil {
 			t.Errorf("%s: %v", name, err)
