@@ -77,7 +77,7 @@
 //	SCORES record      campaign ends the enrollments. handoff folds it: gate,
 //	                   route to a rep, DeliveryIntended, answer due in four hours.
 //	DeliveryIntended   the deliverer posts the dossier to the CRM, signed, and
-//	                   publishes DeliveryOutcome.
+//	                   says what became of it, by a command of its own.
 //	Reject(not ready)  handoff commits Recycled, scoring moves the stage, campaign
 //	                   enrolls the lead in the recycle program. And so on.
 //
