@@ -100,7 +100,8 @@ func newParkedRedrive() *cobra.Command {
 	return cmd
 }
 
-// redriveAll sends everything back but what only a person can settle.
+// redriveAll sends everything back but what only a person can settle, and what
+// sources sent: `nurture rejects` reads that again.
 func redriveAll(cmd *cobra.Command, url string) error {
 	b, err := openBus(cmd.Context(), url)
 	if err != nil {
@@ -113,7 +114,7 @@ func redriveAll(cmd *cobra.Command, url string) error {
 	}
 	redriven, left := 0, 0
 	for _, m := range list {
-		if m.GetReason() == bus.ReasonAmbiguous {
+		if m.GetReason() == bus.ReasonAmbiguous || m.GetSource() != "" {
 			left++
 			continue
 		}
@@ -122,7 +123,7 @@ func redriveAll(cmd *cobra.Command, url string) error {
 		}
 		redriven++
 	}
-	return say(cmd, "redriven %d, left %d ambiguous touches for a person to settle\n", redriven, left)
+	return say(cmd, "redriven %d, left %d ambiguous touches and rejects for a person to settle\n", redriven, left)
 }
 
 func newParkedDismiss() *cobra.Command {
