@@ -56,7 +56,7 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 }
 
 func serve(ctx context.Context, opts ServeOptions, patience time.Duration) error {
-	s, err := newServer(opts)
+	s, err := newServer(opts) //nolint:contextcheck // calls and streams bring their own
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -119,7 +119,7 @@ func newServer(opts ServeOptions) (*server, error) {
 func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
 	srv := grpc.NewServer(append(extra,
 		grpc.ChainUnaryInterceptor(interceptors(s.opts.Log)...),
-		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log)...), //nolint:contextcheck // a stream brings its own
+		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log)...),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(notHealth))),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
