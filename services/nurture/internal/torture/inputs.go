@@ -71,6 +71,7 @@ func (c *court) input(e *event) {
 }
 
 func (c *court) bad(e *event) {
+	c.explained[e.ID] = "bad" // it may wait for a person, as what it is
 	switch {
 	case len(e.applied) > 0:
 		c.r.wrong(DupEffect, "%s of %s cannot be valid and is in the log", e.ID, e.Who)

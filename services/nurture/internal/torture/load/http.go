@@ -23,7 +23,7 @@ import (
 func (l *Load) form(ctx context.Context, p *torture.Person, s torture.Step) answer {
 	f := url.Values{
 		"email": {p.Email()}, "first_name": {"Kim"}, "anonymous_id": {"anon-" + p.Key},
-		"submission_id": {s.ID}, "topic": {s.Message}, "form": {"contact"},
+		"submission_id": {s.ID}, "page_url": {"https://www.example.com/" + s.Message}, "form": {"contact"},
 	}
 	if s.Type == torture.DemoRequested {
 		f.Set("form", "demo")

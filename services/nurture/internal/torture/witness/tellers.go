@@ -3,6 +3,7 @@ package witness
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -86,7 +87,13 @@ func activity(m message, a *leadv1.Activity) torture.Fact {
 	if i := strings.LastIndexByte(f.ID, '/'); i >= 0 {
 		f.ID = f.ID[i+1:]
 	}
-	f.Hash = torture.HashOf(a.GetType(), a.GetProperties()["topic"])
+	// What others may read of an activity: a property of a track event, the page
+	// of a form.
+	said := a.GetProperties()["topic"]
+	if said == "" {
+		said = a.GetProperties()["url"][strings.LastIndexByte(a.GetProperties()["url"], '/')+1:]
+	}
+	f.Hash = torture.HashOf(a.GetType(), said)
 	return f
 }
 
@@ -162,6 +169,11 @@ func (parked) tell(m message) ([]torture.Fact, error) {
 // subjectOf is the id of the event, the touch or the delivery that a parked
 // message is about; its subject when it is about none of them.
 func subjectOf(p *ledgerv1.Parked) string {
+	if p.GetSource() != "" { // a form that could not be used, as it was sent
+		if sent, err := url.ParseQuery(string(p.GetData())); err == nil && sent.Get("submission_id") != "" {
+			return sent.Get("submission_id")
+		}
+	}
 	if p.GetStream() == bus.Inbound {
 		var e struct {
 			MessageID string `json:"messageId"`
