@@ -91,6 +91,8 @@ const (
 	Activity FactKind = "activity"
 	// Suppressed: contact is forbidden from here on.
 	Suppressed FactKind = "suppressed"
+	// Withdrawn: the first time that a consent was taken back.
+	Withdrawn FactKind = "withdrawn"
 	// Merged: the lead Ref turned out to be this one.
 	Merged FactKind = "merged"
 )

@@ -103,12 +103,7 @@ func (c *court) poison(e *event, parked int) {
 
 // said: an unsubscribe that was acknowledged has its effect, once.
 func (c *court) said(e *event) {
-	n := 0
-	for _, f := range c.facts[Suppressed] {
-		if f.Lead == e.Lead {
-			n++
-		}
-	}
+	n := max(c.told(Suppressed, e.Lead), c.told(Withdrawn, e.Lead))
 	switch {
 	case n > 1:
 		c.r.wrong(DupEffect, "%s is suppressed %d times", e.Lead, n)
@@ -119,6 +114,17 @@ func (c *court) said(e *event) {
 	case n == 0:
 		c.r.Void++
 	}
+}
+
+// told counts the facts of a kind about a lead.
+func (c *court) told(kind FactKind, lead string) int {
+	n := 0
+	for _, f := range c.facts[kind] {
+		if f.Lead == lead {
+			n++
+		}
+	}
+	return n
 }
 
 // order: what was acknowledged before something else of its person was sent

@@ -236,7 +236,7 @@ func resendSent(ev *Evidence) bool {
 // sendLate moves an unsubscribe before the claim of a mail that went out.
 func sendLate(ev *Evidence) bool {
 	for i, s := range ev.Facts {
-		if s.Kind != Suppressed {
+		if s.Kind != Suppressed && s.Kind != Withdrawn {
 			continue
 		}
 		claim := ev.find(func(f Fact) bool {

@@ -1,5 +1,7 @@
 package torture
 
+import "slices"
+
 // The programs of the run: what a lead gets that nobody qualifies, and what it
 // gets when sales gave it back.
 const (
@@ -60,7 +62,7 @@ func (c *court) expected() map[string]expectation {
 			want[f.Lead] = expectation{Welcome, "agreed"}
 		}
 	}
-	for _, f := range c.facts[Suppressed] {
+	for _, f := range slices.Concat(c.facts[Withdrawn], c.facts[Suppressed]) {
 		delete(want, f.Lead)
 	}
 	for _, f := range c.facts[Qualified] {

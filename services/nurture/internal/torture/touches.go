@@ -1,6 +1,9 @@
 package torture
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // slack is how far apart a fault and the message it cut off may be stored.
 const slack = 2 * time.Second
@@ -112,7 +115,7 @@ func (c *court) faultBetween(touch string, from, to time.Time) bool {
 // who never said yes. A mail that was on its way is counted.
 func (c *court) unwanted() {
 	no := map[string]time.Time{}
-	for _, f := range c.facts[Suppressed] {
+	for _, f := range slices.Concat(c.facts[Withdrawn], c.facts[Suppressed]) {
 		if _, twice := no[f.Lead]; !twice {
 			no[f.Lead] = f.At
 		}

@@ -49,9 +49,15 @@ func name(value fmt.Stringer, prefix string) string {
 	return strings.ToLower(strings.TrimPrefix(value.String(), prefix))
 }
 
-type leads struct{ finals[*ingestv1.State] }
+type leads struct {
+	finals[*ingestv1.State]
+	// left are the leads that took a consent back: once more changes nothing.
+	left map[string]bool
+}
 
-func newLeads() *leads { return &leads{newFinals[*ingestv1.State]()} }
+func newLeads() *leads {
+	return &leads{finals: newFinals[*ingestv1.State](), left: map[string]bool{}}
+}
 
 func (l *leads) tell(m message) ([]torture.Fact, error) {
 	if m.kind != bus.KindState {
@@ -68,6 +74,11 @@ func (l *leads) tell(m message) ([]torture.Fact, error) {
 		switch fact := e.GetFact().(type) {
 		case *ingestv1.Event_Activity:
 			facts = append(facts, activity(m, fact.Activity))
+		case *ingestv1.Event_Consent:
+			if !fact.Consent.GetGranted() && !l.left[m.lead] {
+				l.left[m.lead] = true
+				facts = append(facts, m.fact(torture.Withdrawn))
+			}
 		case *ingestv1.Event_Suppressed:
 			facts = append(facts, m.fact(torture.Suppressed))
 		case *ingestv1.Event_Merged:
