@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +35,9 @@ const (
 	itemKept     = "item_kept_for_later"
 )
 
+// aboutHeader begins the names of headers in what a reject keeps about a call.
+const aboutHeader = "header:"
+
 // takeHook is the flow of a verified webhook: leads go through accept, what must
 // be fetched or told to sales waits on INBOUND, and what cannot be used is kept
 // as a reject. It returns after all of it is durable; an error means that the
@@ -44,9 +48,7 @@ func (s *Service) takeHook(ctx context.Context, told hook.Told) error {
 		faults = []normal.Fault{{Message: told.Unreadable.Error()}}
 	}
 	for _, it := range told.Items {
-		if it.Submission == nil || len(it.Faults) > 0 {
-			faults = append(faults, it.Faults...)
-		}
+		faults = append(faults, it.Faults...)
 		if it.Ignored != "" {
 			s.countHook(ctx, told.Source, itemIgnored+it.Ignored)
 		}
@@ -54,16 +56,60 @@ func (s *Service) takeHook(ctx context.Context, told hook.Told) error {
 	if err := s.keep(ctx, told.Items); err != nil {
 		return classify(err)
 	}
-	refused, err := s.acceptItems(ctx, told)
+	_, refused, err := s.acceptItems(ctx, told)
 	if err != nil {
 		return err
 	}
 	return s.rejectHook(ctx, told, append(faults, refused...))
 }
 
+// hookAgain reads a webhook that was kept as a reject by its source as that is
+// now. What was taken of it before is known by its id.
+func (s *Service) hookAgain(ctx context.Context, what reject.Rejected, src *source.Source, resp *ingestv1.RedriveRejectResponse) ([]normal.Fault, error) {
+	if src.Kind != what.Kind {
+		return []normal.Fault{{Field: "source", Message: fmt.Sprintf("%s is of kind %q now, and this was sent as %q: dismiss it", src.Name, src.Kind, what.Kind)}}, nil
+	}
+	read, err := s.dialects[what.Kind].Read(call(what), src)
+	if err != nil {
+		return []normal.Fault{{Message: err.Error()}}, nil //nolint:nilerr // shown to who asked
+	}
+	told := hook.Told{Source: src, Items: read.Items}
+	var faults []normal.Fault
+	for _, it := range told.Items {
+		if it.Submission == nil {
+			faults = append(faults, it.Faults...)
+		}
+	}
+	if err := s.keep(ctx, told.Items); err != nil {
+		return nil, classify(err)
+	}
+	outcomes, refused, err := s.acceptItems(ctx, told)
+	if err != nil {
+		return nil, err
+	}
+	for _, out := range outcomes {
+		if out.Err == nil {
+			note(resp, out)
+		}
+	}
+	return append(faults, refused...), nil
+}
+
+// call is a webhook as its dialect read it when it came.
+func call(what reject.Rejected) hook.Request {
+	req := hook.Request{Method: http.MethodPost, Header: http.Header{}, Body: what.Raw, Received: what.At}
+	req.Header.Set("Content-Type", what.ContentType)
+	for name, value := range what.About {
+		if name, ok := strings.CutPrefix(name, aboutHeader); ok {
+			req.Header.Set(name, value)
+		}
+	}
+	return req
+}
+
 // acceptItems brings the leads of a call through the flow, and gives those that
 // are refused for good as faults.
-func (s *Service) acceptItems(ctx context.Context, told hook.Told) ([]normal.Fault, error) {
+func (s *Service) acceptItems(ctx context.Context, told hook.Told) ([]person.Outcome, []normal.Fault, error) {
 	var subs []person.Submission
 	var tasks []string
 	for _, it := range told.Items {
@@ -72,25 +118,26 @@ func (s *Service) acceptItems(ctx context.Context, told hook.Told) ([]normal.Fau
 		}
 	}
 	if len(subs) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var refused []normal.Fault
-	for i, out := range s.accept(ctx, subs) {
+	outcomes := s.accept(ctx, subs)
+	for i, out := range outcomes {
 		switch {
 		case out.Err == nil && tasks[i] != "" && !out.Duplicate:
 			if err := s.task(ctx, told.Source, out.Lead, tasks[i]); err != nil {
-				return nil, classify(err)
+				return nil, nil, classify(err)
 			}
 		case out.Err == nil:
 		case feed.Passing(out.Err):
-			return nil, out.Err
+			return nil, nil, out.Err
 		case rpc.Status(out.Err).Code() == codes.Internal:
-			return nil, out.Err
+			return nil, nil, out.Err
 		default:
 			refused = append(refused, normal.Fault{Field: "lead_id", Message: rpc.Status(out.Err).Message()})
 		}
 	}
-	return refused, nil
+	return outcomes, refused, nil
 }
 
 // keep stores durably what workers must do something about.
@@ -137,7 +184,7 @@ func (s *Service) rejectHook(ctx context.Context, told hook.Told, faults []norma
 	about := map[string]string{}
 	for name := range told.Request.Header {
 		if readAgain(name) {
-			about["header:"+name] = told.Request.Header.Get(name)
+			about[aboutHeader+name] = told.Request.Header.Get(name)
 		}
 	}
 	err := s.reject(ctx, reject.Rejected{

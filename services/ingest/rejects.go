@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"google.golang.org/grpc/codes"
@@ -57,15 +56,10 @@ func (s *Service) redrive(ctx context.Context, id uint64) (*ingestv1.RedriveReje
 	if err != nil {
 		return nil, err
 	}
-	subs, faults, err := s.reread(p)
-	if err != nil {
-		faults = append(faults, normal.Fault{Message: err.Error()})
-	}
 	resp := &ingestv1.RedriveRejectResponse{}
-	if len(faults) == 0 {
-		if faults, err = s.record(ctx, subs, resp); err != nil {
-			return nil, err
-		}
+	faults, err := s.again(ctx, p, resp)
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range faults {
 		resp.Faults = append(resp.Faults, &ledgerv1.Fault{Field: f.Field, Message: f.Message})
@@ -77,14 +71,34 @@ func (s *Service) redrive(ctx context.Context, id uint64) (*ingestv1.RedriveReje
 	return resp, s.deps.Bus.Dismiss(ctx, id)
 }
 
-// reread makes submissions of what was sent. The same reject always makes the
-// same ones, so that redriving it twice has one effect.
-func (s *Service) reread(p bus.ParkedMsg) ([]person.Submission, []normal.Fault, error) {
+// again has the reader that it was meant for read a reject as if it came now, and
+// notes in resp what became of it. Faults say what is still wrong with it; an
+// error passes by itself.
+func (s *Service) again(ctx context.Context, p bus.ParkedMsg, resp *ingestv1.RedriveRejectResponse) ([]normal.Fault, error) {
 	what := reject.From(p.Parked)
+	if what.Kind == reject.Mail {
+		return s.returnAgain(ctx, what, resp)
+	}
 	src, ok := s.sources.Current().Named(what.Source)
 	if !ok {
-		return nil, nil, fmt.Errorf("source %s is not in sources.yaml any more", what.Source)
+		return []normal.Fault{{Field: "source", Message: what.Source + " is not in sources.yaml any more"}}, nil
 	}
+	if s.dialects[what.Kind] != nil {
+		return s.hookAgain(ctx, what, src, resp)
+	}
+	subs, faults, err := s.reread(p, what, src)
+	if err != nil {
+		faults = append(faults, normal.Fault{Message: err.Error()})
+	}
+	if len(faults) > 0 {
+		return faults, nil
+	}
+	return s.record(ctx, subs, resp)
+}
+
+// reread makes submissions of what was sent. The same reject always makes the
+// same ones, so that redriving it twice has one effect.
+func (s *Service) reread(p bus.ParkedMsg, what reject.Rejected, src *source.Source) ([]person.Submission, []normal.Fault, error) {
 	subs, faults, err := s.read(p, what, src)
 	sum := sha256.Sum256(append([]byte(what.At.UTC().String()), what.Raw...))
 	for i := range subs {
@@ -116,10 +130,7 @@ func (s *Service) record(ctx context.Context, subs []person.Submission, resp *in
 	for _, out := range s.accept(ctx, subs) {
 		switch code := rpc.Status(out.Err).Code(); {
 		case out.Err == nil:
-			resp.LeadIds = append(resp.LeadIds, out.Lead)
-			if out.Created {
-				resp.Created++
-			}
+			note(resp, out)
 		case code == codes.Unavailable, code == codes.ResourceExhausted, code == codes.Internal:
 			return nil, out.Err
 		default:
@@ -127,4 +138,12 @@ func (s *Service) record(ctx context.Context, subs []person.Submission, resp *in
 		}
 	}
 	return faults, nil
+}
+
+// note notes a submission that was recorded.
+func note(resp *ingestv1.RedriveRejectResponse, out person.Outcome) {
+	resp.LeadIds = append(resp.LeadIds, out.Lead)
+	if out.Created {
+		resp.Created++
+	}
 }

@@ -71,9 +71,51 @@ func (s *Service) takeReturns(ctx context.Context, l net.Listener) error {
 	})
 }
 
-// takeReturn reads a mail that came back and records what it says of a lead. It
-// answers when that is durable; an error means that it may be sent again.
+// unheard is why a mail that came back tells nothing about a lead we know.
+type unheard struct {
+	reason string
+	faults []normal.Fault
+}
+
+// takeReturn reads a mail that came back and records what it says of a lead, or
+// keeps it where a person finds it. It answers when that is durable; an error
+// means that it may be sent again.
 func (s *Service) takeReturn(ctx context.Context, req *ingestv1.TakeReturnRequest) (*ingestv1.TakeReturnResponse, error) {
+	resp, why, err := s.hearReturn(ctx, req)
+	if err != nil || why == nil {
+		return resp, err
+	}
+	err = s.reject(ctx, reject.Rejected{
+		Source: returns, Kind: reject.Mail, Reason: why.reason, Faults: why.faults, Raw: req.GetMail(), ContentType: "message/rfc822",
+		About: map[string]string{aboutRecipient: req.GetRecipient()}, At: s.deps.Now(),
+	})
+	if err != nil {
+		return nil, classify(err)
+	}
+	resp.Parked = why.faults[0].Field + " " + why.faults[0].Message
+	s.metrics.returned(ctx, bounce.Verdict(resp.GetVerdict()), "parked")
+	return resp, nil
+}
+
+// aboutRecipient is where a reject keeps the address that a mail came back to.
+const aboutRecipient = "recipient"
+
+// returnAgain reads a mail that was kept, by the keys and limits of today.
+func (s *Service) returnAgain(ctx context.Context, what reject.Rejected, resp *ingestv1.RedriveRejectResponse) ([]normal.Fault, error) {
+	heard, why, err := s.hearReturn(ctx, &ingestv1.TakeReturnRequest{Mail: what.Raw, Recipient: what.About[aboutRecipient]})
+	switch {
+	case err != nil:
+		return nil, err
+	case why != nil:
+		return why.faults, nil
+	case heard.GetLeadId() != "":
+		resp.LeadIds = append(resp.LeadIds, heard.GetLeadId())
+	}
+	return nil, nil
+}
+
+// hearReturn reads a mail that came back and records what it says of a lead.
+func (s *Service) hearReturn(ctx context.Context, req *ingestv1.TakeReturnRequest) (*ingestv1.TakeReturnResponse, *unheard, error) {
 	box, token, _ := returnpath.Split(req.GetRecipient())
 	report := bounce.Read(req.GetMail(), box)
 	resp := &ingestv1.TakeReturnResponse{Verdict: string(report.Verdict)}
@@ -82,13 +124,17 @@ func (s *Service) takeReturn(ctx context.Context, req *ingestv1.TakeReturnReques
 	switch {
 	case !ok && (report.Verdict == bounce.AutoReply || report.Reason != ""):
 		s.metrics.returned(ctx, report.Verdict, "ignored")
-		return resp, nil
+		return resp, nil, nil
 	case !ok:
-		return s.parkReturn(ctx, req, resp, reject.Refused, normal.Fault{Field: "mail", Message: "is no report; somebody wrote to the return address"})
+		return resp, unused(reject.Refused, "mail", "is no report; somebody wrote to the return address"), nil
 	case !believed:
-		return s.parkReturn(ctx, req, resp, reject.Refused, normal.Fault{Field: "return path", Message: "is not signed by us, and the mail quotes nothing that is: anybody could have written it"})
+		return resp, unused(reject.Refused, "return path", "is not signed by us, and the mail quotes nothing that is: anybody could have written it"), nil
 	}
-	return s.recordReturn(ctx, req, resp, news)
+	return s.recordReturn(ctx, resp, news)
+}
+
+func unused(reason, field, message string) *unheard {
+	return &unheard{reason, []normal.Fault{{Field: field, Message: message}}}
 }
 
 // whose says which mail a report is about: a signed return address is proof,
@@ -105,36 +151,21 @@ func (s *Service) whose(token string, r bounce.Report, trusted bool) (touch stri
 	return r.Touch, trusted
 }
 
-func (s *Service) recordReturn(ctx context.Context, req *ingestv1.TakeReturnRequest, resp *ingestv1.TakeReturnResponse, news fate.News) (*ingestv1.TakeReturnResponse, error) {
+func (s *Service) recordReturn(ctx context.Context, resp *ingestv1.TakeReturnResponse, news fate.News) (*ingestv1.TakeReturnResponse, *unheard, error) {
 	sub, faults := news.Submission(returns, s.cfg.Bounces.SoftLimit)
 	if sub == nil {
-		return s.parkReturn(ctx, req, resp, reject.Invalid, faults...)
+		return resp, &unheard{reject.Invalid, faults}, nil
 	}
 	sub.ID = person.Scoped(returns, news.ID)
 	out := s.accept(ctx, []person.Submission{*sub})[0]
 	switch {
 	case out.Err == nil:
 	case rpc.Status(out.Err).Code() == codes.NotFound:
-		return s.parkReturn(ctx, req, resp, reject.Refused, normal.Fault{Field: "lead", Message: "is not known here; was the mail sent by another installation?"})
+		return resp, unused(reject.Refused, "lead", "is not known here; was the mail sent by another installation?"), nil
 	default:
-		return nil, out.Err
+		return nil, nil, out.Err
 	}
 	resp.LeadId, resp.TouchId, resp.Duplicate = out.Lead, news.Touch, out.Duplicate
 	s.metrics.returned(ctx, bounce.Verdict(resp.GetVerdict()), "recorded")
-	return resp, nil
-}
-
-// parkReturn keeps a mail that tells nothing about a lead we know, where a
-// person finds it.
-func (s *Service) parkReturn(ctx context.Context, req *ingestv1.TakeReturnRequest, resp *ingestv1.TakeReturnResponse, reason string, faults ...normal.Fault) (*ingestv1.TakeReturnResponse, error) {
-	err := s.reject(ctx, reject.Rejected{
-		Source: returns, Kind: reject.Mail, Reason: reason, Faults: faults, Raw: req.GetMail(), ContentType: "message/rfc822",
-		About: map[string]string{"recipient": req.GetRecipient()}, At: s.deps.Now(),
-	})
-	if err != nil {
-		return nil, classify(err)
-	}
-	resp.Parked = faults[0].Field + " " + faults[0].Message
-	s.metrics.returned(ctx, bounce.Verdict(resp.GetVerdict()), "parked")
-	return resp, nil
+	return resp, nil, nil
 }
