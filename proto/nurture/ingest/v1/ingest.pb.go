@@ -2441,7 +2441,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x12>\n" +
 	"\x06lifted\x18\b \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x06liftedB\x06\n" +
-	"\x04what2\xa8\x1d\n" +
+	"\x04what2\xa9\x1e\n" +
 	"\rIngestService\x12r\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
@@ -2471,7 +2471,9 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x8e\x01\n" +
 	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x85\x01\n" +
 	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12q\n" +
-	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12q\n" +
+	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12\x7f\n" +
+	"\n" +
+	"TestSource\x12$.nurture.ingest.v1.TestSourceRequest\x1a%.nurture.ingest.v1.TestSourceResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sources/{source}:test\x12q\n" +
 	"\vListRejects\x12%.nurture.ingest.v1.ListRejectsRequest\x1a&.nurture.ingest.v1.ListRejectsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/rejects\x12w\n" +
 	"\tGetReject\x12#.nurture.ingest.v1.GetRejectRequest\x1a$.nurture.ingest.v1.GetRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/rejects/{reject_id}\x12\x8b\x01\n" +
 	"\rRedriveReject\x12'.nurture.ingest.v1.RedriveRejectRequest\x1a(.nurture.ingest.v1.RedriveRejectResponse\"'\x82\xd3\xe4\x93\x02!\"\x1f/v1/rejects/{reject_id}:redrive\x12\x83\x01\n" +
@@ -2561,30 +2563,32 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*CheckSuppressionRequest)(nil),   // 67: nurture.ingest.v1.CheckSuppressionRequest
 	(*ListSuppressionsRequest)(nil),   // 68: nurture.ingest.v1.ListSuppressionsRequest
 	(*ListSourcesRequest)(nil),        // 69: nurture.ingest.v1.ListSourcesRequest
-	(*ListRejectsRequest)(nil),        // 70: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 71: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 72: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 73: nurture.ingest.v1.DismissRejectRequest
-	(*ImportLeadsResponse)(nil),       // 74: nurture.ingest.v1.ImportLeadsResponse
-	(*ExportLeadsResponse)(nil),       // 75: nurture.ingest.v1.ExportLeadsResponse
-	(*EraseLeadResponse)(nil),         // 76: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureResponse)(nil),        // 77: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresResponse)(nil),      // 78: nurture.ingest.v1.ListErasuresResponse
-	(*RewrapKeysResponse)(nil),        // 79: nurture.ingest.v1.RewrapKeysResponse
-	(*TakeReturnResponse)(nil),        // 80: nurture.ingest.v1.TakeReturnResponse
-	(*ListPreferencesResponse)(nil),   // 81: nurture.ingest.v1.ListPreferencesResponse
-	(*UpdatePreferencesResponse)(nil), // 82: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentResponse)(nil),    // 83: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationResponse)(nil),   // 84: nurture.ingest.v1.AskConfirmationResponse
-	(*AddSuppressionsResponse)(nil),   // 85: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionResponse)(nil), // 86: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionResponse)(nil),  // 87: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsResponse)(nil),  // 88: nurture.ingest.v1.ListSuppressionsResponse
-	(*ListSourcesResponse)(nil),       // 89: nurture.ingest.v1.ListSourcesResponse
-	(*ListRejectsResponse)(nil),       // 90: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 91: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 92: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 93: nurture.ingest.v1.DismissRejectResponse
+	(*TestSourceRequest)(nil),         // 70: nurture.ingest.v1.TestSourceRequest
+	(*ListRejectsRequest)(nil),        // 71: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 72: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 73: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 74: nurture.ingest.v1.DismissRejectRequest
+	(*ImportLeadsResponse)(nil),       // 75: nurture.ingest.v1.ImportLeadsResponse
+	(*ExportLeadsResponse)(nil),       // 76: nurture.ingest.v1.ExportLeadsResponse
+	(*EraseLeadResponse)(nil),         // 77: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureResponse)(nil),        // 78: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresResponse)(nil),      // 79: nurture.ingest.v1.ListErasuresResponse
+	(*RewrapKeysResponse)(nil),        // 80: nurture.ingest.v1.RewrapKeysResponse
+	(*TakeReturnResponse)(nil),        // 81: nurture.ingest.v1.TakeReturnResponse
+	(*ListPreferencesResponse)(nil),   // 82: nurture.ingest.v1.ListPreferencesResponse
+	(*UpdatePreferencesResponse)(nil), // 83: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentResponse)(nil),    // 84: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationResponse)(nil),   // 85: nurture.ingest.v1.AskConfirmationResponse
+	(*AddSuppressionsResponse)(nil),   // 86: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionResponse)(nil), // 87: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionResponse)(nil),  // 88: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsResponse)(nil),  // 89: nurture.ingest.v1.ListSuppressionsResponse
+	(*ListSourcesResponse)(nil),       // 90: nurture.ingest.v1.ListSourcesResponse
+	(*TestSourceResponse)(nil),        // 91: nurture.ingest.v1.TestSourceResponse
+	(*ListRejectsResponse)(nil),       // 92: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 93: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 94: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 95: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	29, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
@@ -2674,41 +2678,43 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	67, // 84: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
 	68, // 85: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
 	69, // 86: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	70, // 87: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	71, // 88: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	72, // 89: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	73, // 90: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	2,  // 91: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 92: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 93: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 94: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 95: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 96: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	74, // 97: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	75, // 98: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	22, // 99: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	76, // 100: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	77, // 101: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	78, // 102: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	24, // 103: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	79, // 104: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	80, // 105: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	27, // 106: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	81, // 107: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	82, // 108: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	83, // 109: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	84, // 110: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	85, // 111: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	86, // 112: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	87, // 113: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	88, // 114: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	89, // 115: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	90, // 116: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	91, // 117: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	92, // 118: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	93, // 119: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	91, // [91:120] is the sub-list for method output_type
-	62, // [62:91] is the sub-list for method input_type
+	70, // 87: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
+	71, // 88: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	72, // 89: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	73, // 90: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	74, // 91: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	2,  // 92: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 93: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 94: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 95: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 96: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 97: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	75, // 98: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	76, // 99: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	22, // 100: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	77, // 101: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	78, // 102: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	79, // 103: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	24, // 104: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	80, // 105: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	81, // 106: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	27, // 107: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	82, // 108: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	83, // 109: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	84, // 110: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	85, // 111: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	86, // 112: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	87, // 113: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	88, // 114: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	89, // 115: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	90, // 116: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	91, // 117: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
+	92, // 118: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	93, // 119: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	94, // 120: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	95, // 121: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	92, // [92:122] is the sub-list for method output_type
+	62, // [62:92] is the sub-list for method input_type
 	62, // [62:62] is the sub-list for extension type_name
 	62, // [62:62] is the sub-list for extension extendee
 	0,  // [0:62] is the sub-list for field type_name

@@ -46,6 +46,7 @@ const (
 	IngestService_CheckSuppression_FullMethodName  = "/nurture.ingest.v1.IngestService/CheckSuppression"
 	IngestService_ListSuppressions_FullMethodName  = "/nurture.ingest.v1.IngestService/ListSuppressions"
 	IngestService_ListSources_FullMethodName       = "/nurture.ingest.v1.IngestService/ListSources"
+	IngestService_TestSource_FullMethodName        = "/nurture.ingest.v1.IngestService/TestSource"
 	IngestService_ListRejects_FullMethodName       = "/nurture.ingest.v1.IngestService/ListRejects"
 	IngestService_GetReject_FullMethodName         = "/nurture.ingest.v1.IngestService/GetReject"
 	IngestService_RedriveReject_FullMethodName     = "/nurture.ingest.v1.IngestService/RedriveReject"
@@ -126,6 +127,9 @@ type IngestServiceClient interface {
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
+	// TestSource sends a signed sample through a source, as its sender would, and
+	// answers what became of it. Its person is one who cannot exist.
+	TestSource(ctx context.Context, in *TestSourceRequest, opts ...grpc.CallOption) (*TestSourceResponse, error)
 	// ListRejects answers what was not taken, and why.
 	ListRejects(ctx context.Context, in *ListRejectsRequest, opts ...grpc.CallOption) (*ListRejectsResponse, error)
 	// GetReject answers one of them with what was sent: a person's data.
@@ -417,6 +421,16 @@ func (c *ingestServiceClient) ListSources(ctx context.Context, in *ListSourcesRe
 	return out, nil
 }
 
+func (c *ingestServiceClient) TestSource(ctx context.Context, in *TestSourceRequest, opts ...grpc.CallOption) (*TestSourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestSourceResponse)
+	err := c.cc.Invoke(ctx, IngestService_TestSource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ingestServiceClient) ListRejects(ctx context.Context, in *ListRejectsRequest, opts ...grpc.CallOption) (*ListRejectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRejectsResponse)
@@ -531,6 +545,9 @@ type IngestServiceServer interface {
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
+	// TestSource sends a signed sample through a source, as its sender would, and
+	// answers what became of it. Its person is one who cannot exist.
+	TestSource(context.Context, *TestSourceRequest) (*TestSourceResponse, error)
 	// ListRejects answers what was not taken, and why.
 	ListRejects(context.Context, *ListRejectsRequest) (*ListRejectsResponse, error)
 	// GetReject answers one of them with what was sent: a person's data.
@@ -625,6 +642,9 @@ func (UnimplementedIngestServiceServer) ListSuppressions(context.Context, *ListS
 }
 func (UnimplementedIngestServiceServer) ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSources not implemented")
+}
+func (UnimplementedIngestServiceServer) TestSource(context.Context, *TestSourceRequest) (*TestSourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestSource not implemented")
 }
 func (UnimplementedIngestServiceServer) ListRejects(context.Context, *ListRejectsRequest) (*ListRejectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRejects not implemented")
@@ -1084,6 +1104,24 @@ func _IngestService_ListSources_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_TestSource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestSourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).TestSource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_TestSource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).TestSource(ctx, req.(*TestSourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IngestService_ListRejects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRejectsRequest)
 	if err := dec(in); err != nil {
@@ -1250,6 +1288,10 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSources",
 			Handler:    _IngestService_ListSources_Handler,
+		},
+		{
+			MethodName: "TestSource",
+			Handler:    _IngestService_TestSource_Handler,
 		},
 		{
 			MethodName: "ListRejects",

@@ -8,7 +8,8 @@ package ingestv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	v11 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -132,6 +133,290 @@ func (x *ListSourcesResponse) GetFault() string {
 	return ""
 }
 
+type TestSourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the source.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// What is sent instead of the sample. Optional.
+	Body []byte `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// Media type of body; empty: what the sender would say.
+	ContentType string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Read it and record nothing.
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// One of the source's write keys: of these only hashes are known here, and
+	// a source that has nothing but keys cannot be tried without one.
+	WriteKey      string `protobuf:"bytes,5,opt,name=write_key,json=writeKey,proto3" json:"write_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestSourceRequest) Reset() {
+	*x = TestSourceRequest{}
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestSourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestSourceRequest) ProtoMessage() {}
+
+func (x *TestSourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestSourceRequest.ProtoReflect.Descriptor instead.
+func (*TestSourceRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TestSourceRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TestSourceRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *TestSourceRequest) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *TestSourceRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *TestSourceRequest) GetWriteKey() string {
+	if x != nil {
+		return x.WriteKey
+	}
+	return ""
+}
+
+type TestSourceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it was sent, and what.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Sent []byte `protobuf:"bytes,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	// Why it was only read; empty when it was sent through.
+	Held string `protobuf:"bytes,3,opt,name=held,proto3" json:"held,omitempty"`
+	// HTTP status and body that the sender would have seen.
+	Status uint32 `protobuf:"varint,4,opt,name=status,proto3" json:"status,omitempty"`
+	Answer string `protobuf:"bytes,5,opt,name=answer,proto3" json:"answer,omitempty"`
+	// What was found in it, in order.
+	Items         []*TestedItem `protobuf:"bytes,6,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestSourceResponse) Reset() {
+	*x = TestSourceResponse{}
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestSourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestSourceResponse) ProtoMessage() {}
+
+func (x *TestSourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestSourceResponse.ProtoReflect.Descriptor instead.
+func (*TestSourceResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TestSourceResponse) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *TestSourceResponse) GetSent() []byte {
+	if x != nil {
+		return x.Sent
+	}
+	return nil
+}
+
+func (x *TestSourceResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *TestSourceResponse) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *TestSourceResponse) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *TestSourceResponse) GetItems() []*TestedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// TestedItem is one thing that was told, and what became of it.
+type TestedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lead, activity, fetch, sales, ignored or reject.
+	Became string `protobuf:"bytes,1,opt,name=became,proto3" json:"became,omitempty"`
+	// Whose it is, when it was recorded.
+	LeadId    string `protobuf:"bytes,2,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	Created   bool   `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
+	Duplicate bool   `protobuf:"varint,4,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	// How it was read. Unset for what is no lead and no activity.
+	Profile  *v1.Profile   `protobuf:"bytes,5,opt,name=profile,proto3" json:"profile,omitempty"`
+	Activity *v1.Activity  `protobuf:"bytes,8,opt,name=activity,proto3" json:"activity,omitempty"`
+	Consents []*v1.Consent `protobuf:"bytes,9,rep,name=consents,proto3" json:"consents,omitempty"`
+	// Why it is ignored, asked for, or told on.
+	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	// What could not be used.
+	Faults        []*v11.Fault `protobuf:"bytes,7,rep,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestedItem) Reset() {
+	*x = TestedItem{}
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestedItem) ProtoMessage() {}
+
+func (x *TestedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestedItem.ProtoReflect.Descriptor instead.
+func (*TestedItem) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TestedItem) GetBecame() string {
+	if x != nil {
+		return x.Became
+	}
+	return ""
+}
+
+func (x *TestedItem) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *TestedItem) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+func (x *TestedItem) GetDuplicate() bool {
+	if x != nil {
+		return x.Duplicate
+	}
+	return false
+}
+
+func (x *TestedItem) GetProfile() *v1.Profile {
+	if x != nil {
+		return x.Profile
+	}
+	return nil
+}
+
+func (x *TestedItem) GetActivity() *v1.Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+func (x *TestedItem) GetConsents() []*v1.Consent {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *TestedItem) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *TestedItem) GetFaults() []*v11.Fault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
 // Source is one source, as it is configured and as it behaves.
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -153,7 +438,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[2]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -165,7 +450,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[2]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -178,7 +463,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{2}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Source) GetName() string {
@@ -250,7 +535,7 @@ type SourceKey struct {
 
 func (x *SourceKey) Reset() {
 	*x = SourceKey{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[3]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +547,7 @@ func (x *SourceKey) String() string {
 func (*SourceKey) ProtoMessage() {}
 
 func (x *SourceKey) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[3]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +560,7 @@ func (x *SourceKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceKey.ProtoReflect.Descriptor instead.
 func (*SourceKey) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{3}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceKey) GetPrefix() string {
@@ -314,7 +599,7 @@ type SourceCounts struct {
 
 func (x *SourceCounts) Reset() {
 	*x = SourceCounts{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[4]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +611,7 @@ func (x *SourceCounts) String() string {
 func (*SourceCounts) ProtoMessage() {}
 
 func (x *SourceCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[4]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +624,7 @@ func (x *SourceCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCounts.ProtoReflect.Descriptor instead.
 func (*SourceCounts) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{4}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SourceCounts) GetAccepted() uint64 {
@@ -407,7 +692,7 @@ type ListRejectsRequest struct {
 
 func (x *ListRejectsRequest) Reset() {
 	*x = ListRejectsRequest{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[5]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +704,7 @@ func (x *ListRejectsRequest) String() string {
 func (*ListRejectsRequest) ProtoMessage() {}
 
 func (x *ListRejectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[5]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +717,7 @@ func (x *ListRejectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRejectsRequest.ProtoReflect.Descriptor instead.
 func (*ListRejectsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{5}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRejectsRequest) GetSource() string {
@@ -475,7 +760,7 @@ type ListRejectsResponse struct {
 
 func (x *ListRejectsResponse) Reset() {
 	*x = ListRejectsResponse{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[6]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +772,7 @@ func (x *ListRejectsResponse) String() string {
 func (*ListRejectsResponse) ProtoMessage() {}
 
 func (x *ListRejectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[6]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +785,7 @@ func (x *ListRejectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRejectsResponse.ProtoReflect.Descriptor instead.
 func (*ListRejectsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{6}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListRejectsResponse) GetRejects() []*Reject {
@@ -525,8 +810,8 @@ type Reject struct {
 	// How it is read: "form", "segment", "posthog", "inbound", or a webhook's dialect.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// "undecodable", "invalid", "refused" or "quarantined".
-	Reason string      `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Faults []*v1.Fault `protobuf:"bytes,5,rep,name=faults,proto3" json:"faults,omitempty"`
+	Reason string       `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Faults []*v11.Fault `protobuf:"bytes,5,rep,name=faults,proto3" json:"faults,omitempty"`
 	// When it was received.
 	At *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
 	// Size of what was sent, in bytes.
@@ -542,7 +827,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[7]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +839,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[7]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +852,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{7}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reject) GetRejectId() uint64 {
@@ -598,7 +883,7 @@ func (x *Reject) GetReason() string {
 	return ""
 }
 
-func (x *Reject) GetFaults() []*v1.Fault {
+func (x *Reject) GetFaults() []*v11.Fault {
 	if x != nil {
 		return x.Faults
 	}
@@ -649,7 +934,7 @@ type GetRejectRequest struct {
 
 func (x *GetRejectRequest) Reset() {
 	*x = GetRejectRequest{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +946,7 @@ func (x *GetRejectRequest) String() string {
 func (*GetRejectRequest) ProtoMessage() {}
 
 func (x *GetRejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +959,7 @@ func (x *GetRejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRejectRequest.ProtoReflect.Descriptor instead.
 func (*GetRejectRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{8}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetRejectRequest) GetRejectId() uint64 {
@@ -693,7 +978,7 @@ type GetRejectResponse struct {
 
 func (x *GetRejectResponse) Reset() {
 	*x = GetRejectResponse{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +990,7 @@ func (x *GetRejectResponse) String() string {
 func (*GetRejectResponse) ProtoMessage() {}
 
 func (x *GetRejectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +1003,7 @@ func (x *GetRejectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRejectResponse.ProtoReflect.Descriptor instead.
 func (*GetRejectResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{9}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetRejectResponse) GetReject() *Reject {
@@ -737,7 +1022,7 @@ type RedriveRejectRequest struct {
 
 func (x *RedriveRejectRequest) Reset() {
 	*x = RedriveRejectRequest{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +1034,7 @@ func (x *RedriveRejectRequest) String() string {
 func (*RedriveRejectRequest) ProtoMessage() {}
 
 func (x *RedriveRejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +1047,7 @@ func (x *RedriveRejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedriveRejectRequest.ProtoReflect.Descriptor instead.
 func (*RedriveRejectRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{10}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RedriveRejectRequest) GetRejectId() uint64 {
@@ -779,7 +1064,7 @@ type RedriveRejectResponse struct {
 	// The leads it was recorded for.
 	LeadIds []string `protobuf:"bytes,2,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
 	// What is still wrong with it, when it was not taken.
-	Faults []*v1.Fault `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
+	Faults []*v11.Fault `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
 	// Leads that did not exist before.
 	Created       uint32 `protobuf:"varint,4,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -788,7 +1073,7 @@ type RedriveRejectResponse struct {
 
 func (x *RedriveRejectResponse) Reset() {
 	*x = RedriveRejectResponse{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1085,7 @@ func (x *RedriveRejectResponse) String() string {
 func (*RedriveRejectResponse) ProtoMessage() {}
 
 func (x *RedriveRejectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1098,7 @@ func (x *RedriveRejectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedriveRejectResponse.ProtoReflect.Descriptor instead.
 func (*RedriveRejectResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{11}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RedriveRejectResponse) GetTaken() bool {
@@ -830,7 +1115,7 @@ func (x *RedriveRejectResponse) GetLeadIds() []string {
 	return nil
 }
 
-func (x *RedriveRejectResponse) GetFaults() []*v1.Fault {
+func (x *RedriveRejectResponse) GetFaults() []*v11.Fault {
 	if x != nil {
 		return x.Faults
 	}
@@ -853,7 +1138,7 @@ type DismissRejectRequest struct {
 
 func (x *DismissRejectRequest) Reset() {
 	*x = DismissRejectRequest{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +1150,7 @@ func (x *DismissRejectRequest) String() string {
 func (*DismissRejectRequest) ProtoMessage() {}
 
 func (x *DismissRejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1163,7 @@ func (x *DismissRejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DismissRejectRequest.ProtoReflect.Descriptor instead.
 func (*DismissRejectRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{12}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DismissRejectRequest) GetRejectId() uint64 {
@@ -896,7 +1181,7 @@ type DismissRejectResponse struct {
 
 func (x *DismissRejectResponse) Reset() {
 	*x = DismissRejectResponse{}
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1193,7 @@ func (x *DismissRejectResponse) String() string {
 func (*DismissRejectResponse) ProtoMessage() {}
 
 func (x *DismissRejectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_source_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_source_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,20 +1206,44 @@ func (x *DismissRejectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DismissRejectResponse.ProtoReflect.Descriptor instead.
 func (*DismissRejectResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{13}
+	return file_nurture_ingest_v1_source_proto_rawDescGZIP(), []int{16}
 }
 
 var File_nurture_ingest_v1_source_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_source_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/source.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/ledger/v1/record.proto\"\x14\n" +
+	"\x1enurture/ingest/v1/source.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\x1a\x1enurture/ledger/v1/record.proto\"\x14\n" +
 	"\x12ListSourcesRequest\"\xd6\x01\n" +
 	"\x13ListSourcesResponse\x123\n" +
 	"\asources\x18\x01 \x03(\v2\x19.nurture.ingest.v1.SourceR\asources\x12?\n" +
 	"\rcounted_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fcountedSince\x123\n" +
 	"\aread_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06readAt\x12\x14\n" +
-	"\x05fault\x18\x04 \x01(\tR\x05fault\"\xa9\x02\n" +
+	"\x05fault\x18\x04 \x01(\tR\x05fault\"\xc2\x01\n" +
+	"\x11TestSourceRequest\x12!\n" +
+	"\x06source\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06source\x12\x1d\n" +
+	"\x04body\x18\x02 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x04body\x12+\n" +
+	"\fcontent_type\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vcontentType\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12%\n" +
+	"\twrite_key\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bwriteKey\"\xb5\x01\n" +
+	"\x12TestSourceResponse\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\fR\x04sent\x12\x12\n" +
+	"\x04held\x18\x03 \x01(\tR\x04held\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\rR\x06status\x12\x16\n" +
+	"\x06answer\x18\x05 \x01(\tR\x06answer\x123\n" +
+	"\x05items\x18\x06 \x03(\v2\x1d.nurture.ingest.v1.TestedItemR\x05items\"\xdc\x02\n" +
+	"\n" +
+	"TestedItem\x12\x16\n" +
+	"\x06became\x18\x01 \x01(\tR\x06became\x12\x17\n" +
+	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\bR\acreated\x12\x1c\n" +
+	"\tduplicate\x18\x04 \x01(\bR\tduplicate\x122\n" +
+	"\aprofile\x18\x05 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x125\n" +
+	"\bactivity\x18\b \x01(\v2\x19.nurture.lead.v1.ActivityR\bactivity\x124\n" +
+	"\bconsents\x18\t \x03(\v2\x18.nurture.lead.v1.ConsentR\bconsents\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\x120\n" +
+	"\x06faults\x18\a \x03(\v2\x18.nurture.ledger.v1.FaultR\x06faults\"\xa9\x02\n" +
 	"\x06Source\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -1010,46 +1319,57 @@ func file_nurture_ingest_v1_source_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_source_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_nurture_ingest_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_nurture_ingest_v1_source_proto_goTypes = []any{
 	(*ListSourcesRequest)(nil),    // 0: nurture.ingest.v1.ListSourcesRequest
 	(*ListSourcesResponse)(nil),   // 1: nurture.ingest.v1.ListSourcesResponse
-	(*Source)(nil),                // 2: nurture.ingest.v1.Source
-	(*SourceKey)(nil),             // 3: nurture.ingest.v1.SourceKey
-	(*SourceCounts)(nil),          // 4: nurture.ingest.v1.SourceCounts
-	(*ListRejectsRequest)(nil),    // 5: nurture.ingest.v1.ListRejectsRequest
-	(*ListRejectsResponse)(nil),   // 6: nurture.ingest.v1.ListRejectsResponse
-	(*Reject)(nil),                // 7: nurture.ingest.v1.Reject
-	(*GetRejectRequest)(nil),      // 8: nurture.ingest.v1.GetRejectRequest
-	(*GetRejectResponse)(nil),     // 9: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectRequest)(nil),  // 10: nurture.ingest.v1.RedriveRejectRequest
-	(*RedriveRejectResponse)(nil), // 11: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectRequest)(nil),  // 12: nurture.ingest.v1.DismissRejectRequest
-	(*DismissRejectResponse)(nil), // 13: nurture.ingest.v1.DismissRejectResponse
-	nil,                           // 14: nurture.ingest.v1.SourceCounts.RejectedEntry
-	nil,                           // 15: nurture.ingest.v1.Reject.AboutEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*v1.Fault)(nil),              // 17: nurture.ledger.v1.Fault
+	(*TestSourceRequest)(nil),     // 2: nurture.ingest.v1.TestSourceRequest
+	(*TestSourceResponse)(nil),    // 3: nurture.ingest.v1.TestSourceResponse
+	(*TestedItem)(nil),            // 4: nurture.ingest.v1.TestedItem
+	(*Source)(nil),                // 5: nurture.ingest.v1.Source
+	(*SourceKey)(nil),             // 6: nurture.ingest.v1.SourceKey
+	(*SourceCounts)(nil),          // 7: nurture.ingest.v1.SourceCounts
+	(*ListRejectsRequest)(nil),    // 8: nurture.ingest.v1.ListRejectsRequest
+	(*ListRejectsResponse)(nil),   // 9: nurture.ingest.v1.ListRejectsResponse
+	(*Reject)(nil),                // 10: nurture.ingest.v1.Reject
+	(*GetRejectRequest)(nil),      // 11: nurture.ingest.v1.GetRejectRequest
+	(*GetRejectResponse)(nil),     // 12: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectRequest)(nil),  // 13: nurture.ingest.v1.RedriveRejectRequest
+	(*RedriveRejectResponse)(nil), // 14: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectRequest)(nil),  // 15: nurture.ingest.v1.DismissRejectRequest
+	(*DismissRejectResponse)(nil), // 16: nurture.ingest.v1.DismissRejectResponse
+	nil,                           // 17: nurture.ingest.v1.SourceCounts.RejectedEntry
+	nil,                           // 18: nurture.ingest.v1.Reject.AboutEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*v1.Profile)(nil),            // 20: nurture.lead.v1.Profile
+	(*v1.Activity)(nil),           // 21: nurture.lead.v1.Activity
+	(*v1.Consent)(nil),            // 22: nurture.lead.v1.Consent
+	(*v11.Fault)(nil),             // 23: nurture.ledger.v1.Fault
 }
 var file_nurture_ingest_v1_source_proto_depIdxs = []int32{
-	2,  // 0: nurture.ingest.v1.ListSourcesResponse.sources:type_name -> nurture.ingest.v1.Source
-	16, // 1: nurture.ingest.v1.ListSourcesResponse.counted_since:type_name -> google.protobuf.Timestamp
-	16, // 2: nurture.ingest.v1.ListSourcesResponse.read_at:type_name -> google.protobuf.Timestamp
-	3,  // 3: nurture.ingest.v1.Source.keys:type_name -> nurture.ingest.v1.SourceKey
-	16, // 4: nurture.ingest.v1.Source.last_event_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: nurture.ingest.v1.Source.counts:type_name -> nurture.ingest.v1.SourceCounts
-	14, // 6: nurture.ingest.v1.SourceCounts.rejected:type_name -> nurture.ingest.v1.SourceCounts.RejectedEntry
-	7,  // 7: nurture.ingest.v1.ListRejectsResponse.rejects:type_name -> nurture.ingest.v1.Reject
-	17, // 8: nurture.ingest.v1.Reject.faults:type_name -> nurture.ledger.v1.Fault
-	16, // 9: nurture.ingest.v1.Reject.at:type_name -> google.protobuf.Timestamp
-	15, // 10: nurture.ingest.v1.Reject.about:type_name -> nurture.ingest.v1.Reject.AboutEntry
-	7,  // 11: nurture.ingest.v1.GetRejectResponse.reject:type_name -> nurture.ingest.v1.Reject
-	17, // 12: nurture.ingest.v1.RedriveRejectResponse.faults:type_name -> nurture.ledger.v1.Fault
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 0: nurture.ingest.v1.ListSourcesResponse.sources:type_name -> nurture.ingest.v1.Source
+	19, // 1: nurture.ingest.v1.ListSourcesResponse.counted_since:type_name -> google.protobuf.Timestamp
+	19, // 2: nurture.ingest.v1.ListSourcesResponse.read_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: nurture.ingest.v1.TestSourceResponse.items:type_name -> nurture.ingest.v1.TestedItem
+	20, // 4: nurture.ingest.v1.TestedItem.profile:type_name -> nurture.lead.v1.Profile
+	21, // 5: nurture.ingest.v1.TestedItem.activity:type_name -> nurture.lead.v1.Activity
+	22, // 6: nurture.ingest.v1.TestedItem.consents:type_name -> nurture.lead.v1.Consent
+	23, // 7: nurture.ingest.v1.TestedItem.faults:type_name -> nurture.ledger.v1.Fault
+	6,  // 8: nurture.ingest.v1.Source.keys:type_name -> nurture.ingest.v1.SourceKey
+	19, // 9: nurture.ingest.v1.Source.last_event_at:type_name -> google.protobuf.Timestamp
+	7,  // 10: nurture.ingest.v1.Source.counts:type_name -> nurture.ingest.v1.SourceCounts
+	17, // 11: nurture.ingest.v1.SourceCounts.rejected:type_name -> nurture.ingest.v1.SourceCounts.RejectedEntry
+	10, // 12: nurture.ingest.v1.ListRejectsResponse.rejects:type_name -> nurture.ingest.v1.Reject
+	23, // 13: nurture.ingest.v1.Reject.faults:type_name -> nurture.ledger.v1.Fault
+	19, // 14: nurture.ingest.v1.Reject.at:type_name -> google.protobuf.Timestamp
+	18, // 15: nurture.ingest.v1.Reject.about:type_name -> nurture.ingest.v1.Reject.AboutEntry
+	10, // 16: nurture.ingest.v1.GetRejectResponse.reject:type_name -> nurture.ingest.v1.Reject
+	23, // 17: nurture.ingest.v1.RedriveRejectResponse.faults:type_name -> nurture.ledger.v1.Fault
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_source_proto_init() }
@@ -1063,7 +1383,7 @@ func file_nurture_ingest_v1_source_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_source_proto_rawDesc), len(file_nurture_ingest_v1_source_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
