@@ -43,6 +43,12 @@ const aboutHeader = "header:"
 // as a reject. It returns after all of it is durable; an error means that the
 // sender must send it again, and whatever was taken is known by its id then.
 func (s *Service) takeHook(ctx context.Context, told hook.Told) error {
+	_, err := s.hearHook(ctx, told)
+	return err
+}
+
+// hearHook is takeHook, and gives what became of each submission, in order.
+func (s *Service) hearHook(ctx context.Context, told hook.Told) ([]person.Outcome, error) {
 	var faults []normal.Fault
 	if told.Unreadable != nil {
 		faults = []normal.Fault{{Message: told.Unreadable.Error()}}
@@ -54,13 +60,13 @@ func (s *Service) takeHook(ctx context.Context, told hook.Told) error {
 		}
 	}
 	if err := s.keep(ctx, told.Items); err != nil {
-		return classify(err)
+		return nil, classify(err)
 	}
-	_, refused, err := s.acceptItems(ctx, told)
+	outcomes, refused, err := s.acceptItems(ctx, told)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.rejectHook(ctx, told, append(faults, refused...))
+	return outcomes, s.rejectHook(ctx, told, append(faults, refused...))
 }
 
 // hookAgain reads a webhook that was kept as a reject by its source as that is

@@ -241,7 +241,7 @@ func (s *Service) serve(ctx context.Context) error {
 	api := ingestrpc.New(ingestrpc.Deps{
 		Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
 		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
-		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive,
+		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
 	})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
@@ -249,14 +249,19 @@ func (s *Service) serve(ctx context.Context) error {
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			ingestv1.RegisterIngestServiceHandler,
 		},
-		Handler: web.New(web.Deps{
-			Accept: s.admit, Visit: s.visit, Received: s.tally.received, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
-			Hooks:     web.Hooks{Dialects: s.dialects, Take: s.takeHook, Count: s.countHook},
-			PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Proxies: s.proxies,
-			Log: s.deps.Log, Now: s.deps.Now,
-		}),
-		Ready: s.ready,
+		Handler: web.New(s.doors()),
+		Ready:   s.ready,
 	})
+}
+
+// doors are what the routes of senders work with.
+func (s *Service) doors() web.Deps {
+	return web.Deps{
+		Accept: s.admit, Visit: s.visit, Received: s.tally.received, Quarantine: s.quarantine, Reject: s.reject, Sources: s.sources,
+		Hooks:     web.Hooks{Dialects: s.dialects, Take: s.takeHook, Count: s.countHook},
+		PublicURL: strings.TrimSuffix(s.cfg.PublicURL, "/"), FormSecret: s.hasher.Derive("form"), Proxies: s.proxies,
+		Log: s.deps.Log, Now: s.deps.Now,
+	}
 }
 
 // listen takes events that upstreams publish to NATS.

@@ -25,6 +25,11 @@ func (s *Server) ListSources(context.Context, *ingestv1.ListSourcesRequest) (*in
 	return s.Listed(), nil
 }
 
+// TestSource sends a sample through a source.
+func (s *Server) TestSource(ctx context.Context, req *ingestv1.TestSourceRequest) (*ingestv1.TestSourceResponse, error) {
+	return s.Try(ctx, req)
+}
+
 // ListRejects answers what was not taken, without what was sent.
 func (s *Server) ListRejects(ctx context.Context, req *ingestv1.ListRejectsRequest) (*ingestv1.ListRejectsResponse, error) {
 	limit := cmp.Or(int(req.GetLimit()), defaultRejects)

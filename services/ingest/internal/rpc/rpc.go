@@ -47,7 +47,9 @@ type Deps struct {
 	Listed func() *ingestv1.ListSourcesResponse
 	// Redrive has a reject read again.
 	Redrive func(ctx context.Context, id uint64) (*ingestv1.RedriveRejectResponse, error)
-	Bus     *bus.Bus
+	// Try sends a sample through a source.
+	Try func(ctx context.Context, req *ingestv1.TestSourceRequest) (*ingestv1.TestSourceResponse, error)
+	Bus *bus.Bus
 }
 
 // Server answers ingest's calls.

@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/status"
 )
 
 // Main runs the command line and returns its error, one line for a person.
 func Main(ctx context.Context, args []string) error {
 	root := newRoot() //nolint:contextcheck // commands take theirs from cobra
 	root.SetArgs(args)
-	return oneLine(root.ExecuteContext(ctx))
+	return oneLine(spoken(root.ExecuteContext(ctx)))
 }
 
 func newRoot() *cobra.Command {
@@ -69,6 +70,27 @@ func count(n int) string {
 	}
 	return fmt.Sprintf("%d arguments", n)
 }
+
+// spoken leaves out of a service's refusal how it travelled: the words are ours
+// and say what to do.
+func spoken(err error) error {
+	var s interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &s) {
+		return err
+	}
+	said := s.GRPCStatus()
+	return &refusal{err, strings.Replace(err.Error(), fmt.Sprintf("rpc error: code = %s desc = ", said.Code()), "", 1)}
+}
+
+// refusal is an error in other words.
+type refusal struct {
+	error
+	text string
+}
+
+func (r *refusal) Unwrap() error { return r.error }
+
+func (r *refusal) Error() string { return r.text }
 
 // oneLine makes an error of several lines one: joined errors go side by side,
 // drawings under a line are left out.

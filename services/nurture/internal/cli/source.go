@@ -19,7 +19,7 @@ import (
 
 func newSource() *cobra.Command {
 	return group("source", "Look at who may send, let new ones in, change their keys",
-		newSourceList(), newSourceCreate(), newSourceRotate())
+		newSourceList(), newSourceCreate(), newSourceRotate(), newSourceTest())
 }
 
 func newSourceList() *cobra.Command {
