@@ -8,6 +8,8 @@ LEADS   ?= 100
 SEED    ?= 1
 # short (about two minutes, what CI runs) or long.
 TORTURE ?= short
+# how long each fuzz target looks.
+FUZZ    ?= 30s
 nurture := go run ./services/nurture/cmd/nurture
 
 .PHONY: help
@@ -54,6 +56,10 @@ proto: ## Regenerate the Go code of the proto files
 .PHONY: bench
 bench: ## Measure rates and latencies on this machine: one line each, "name value unit"
 	scripts/bench.sh
+
+.PHONY: fuzz
+fuzz: ## Look for inputs that break a parser, FUZZ=30s for each of them
+	FUZZ=$(FUZZ) scripts/fuzz.sh
 
 .PHONY: torture
 torture: ## Kill processes and engines under load and account for every event (TORTURE=long: for longer)

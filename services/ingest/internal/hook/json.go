@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-)
 
-// maxDepth bounds how deep the objects and lists of a body may lie in each other.
-const maxDepth = 32
+	"github.com/nurturehq/nurture/services/ingest/internal/loose"
+)
 
 // Tree is a JSON value: nil, bool, string, json.Number, []any or map[string]any.
 type Tree struct{ value any }
@@ -21,13 +20,14 @@ type Tree struct{ value any }
 // Parse reads one JSON value, numbers as they were written. It refuses what is
 // empty, too deep, not UTF-8, or followed by something else.
 func Parse(body []byte) (Tree, error) {
-	switch body = bytes.TrimSpace(body); {
+	switch body = loose.Clean(body); {
 	case len(body) == 0:
 		return Tree{}, errors.New("the body is empty; expected JSON")
 	case !utf8.Valid(body):
 		return Tree{}, errors.New("the body is not UTF-8")
-	case tooDeep(body):
-		return Tree{}, fmt.Errorf("the body has more than %d objects and lists in each other", maxDepth)
+	}
+	if err := loose.Shallow(body); err != nil {
+		return Tree{}, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -48,26 +48,6 @@ func ParseObject(body []byte) (Tree, error) {
 		return Tree{}, fmt.Errorf("expected a JSON object, found %s", t.kind())
 	}
 	return t, err
-}
-
-func tooDeep(body []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // At gives the value at a path: names and places in lists with dots between

@@ -166,6 +166,12 @@ func unescaped(inner []byte) bool {
 	return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner)
 }
 
+// Clean leaves out what stands around the JSON of a body and is none of it: white
+// space, and the mark that some systems begin a file with.
+func Clean(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+}
+
 // Shallow refuses bodies that nest too deep, before anything recurses.
 func Shallow(body []byte) error {
 	depth, quoted := 0, false

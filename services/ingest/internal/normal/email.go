@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of RFC 5321, in bytes.
@@ -26,10 +27,12 @@ var (
 	ErrCountry = errors.New("is not a country; expected an ISO 3166 code like DE, or its English name")
 )
 
-// Email gives an address in lower case with an ASCII domain. The local part
-// keeps its dots and tags: they may matter to whoever receives the mail.
+// Email gives an address in lower case with an ASCII domain, without the
+// characters of no width that come along when one is copied from a page. The
+// local part keeps its dots and tags: they may matter to whoever receives the
+// mail.
 func Email(raw string) (string, error) {
-	s := strings.ToLower(strings.TrimSpace(raw))
+	s := strings.ToLower(strings.TrimSpace(visible(raw)))
 	s = strings.TrimPrefix(s, "mailto:")
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">")
 	at := strings.LastIndexByte(s, '@')
@@ -45,6 +48,20 @@ func Email(raw string) (string, error) {
 		return "", ErrEmail
 	}
 	return local + "@" + domain, nil
+}
+
+// visible leaves out what nobody sees and composes the rest (NFC): two addresses
+// that look the same are the same.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return s
+	}
+	return norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, s))
 }
 
 func validLocal(local string) bool {
@@ -64,13 +81,26 @@ func host(domain string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read domain name: %w", err)
 		}
-		domain = ascii
+		if domain = ascii; badLabel(domain) {
+			return "", errors.New("read domain name: a part of it is empty or longer than 63 bytes")
+		}
 	}
 	dot := strings.LastIndexByte(domain, '.')
-	if dot < 1 || strings.Contains(domain, "..") || len(domain) > 253 || len(domain)-dot < 3 || isDigits(domain[dot+1:]) {
+	if dot < 1 || len(domain) > 253 || len(domain)-dot < 3 || isDigits(domain[dot+1:]) {
 		return "", errors.New("read domain name: incomplete")
 	}
 	return domain, nil
+}
+
+// badLabel reports whether a part of a domain name is empty or longer than DNS
+// takes, which idna does not look at.
+func badLabel(domain string) bool {
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 {
+			return true
+		}
+	}
+	return false
 }
 
 // simpleHost reports whether a domain is already what idna would make of it:

@@ -4,13 +4,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// Text drops control characters, makes every run of white space one blank and
+// Text drops control characters and those that nobody sees, writes each
+// character in its one composed form (NFC), makes every run of white space one blank and
 // cuts at a whole character within limit bytes.
 func Text(raw string, limit int) string {
 	if !plain(raw) {
-		raw = squeeze(raw)
+		raw = norm.NFC.String(squeeze(raw))
 	}
 	return cut(raw, limit)
 }
@@ -18,12 +21,19 @@ func Text(raw string, limit int) string {
 // Block is Text for longer words: line breaks stay.
 func Block(raw string, limit int) string {
 	s := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || r == utf8.RuneError {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unseen(r) {
 			return -1
 		}
 		return r
 	}, raw)
-	return cut(strings.TrimSpace(s), limit)
+	return cut(norm.NFC.String(strings.TrimSpace(s)), limit)
+}
+
+// unseen reports whether a character is not seen, or turns what is seen around:
+// marks of direction, of width nothing, of byte order. Those that join letters
+// or parts of a sign stay (U+200C, U+200D).
+func unseen(r rune) bool {
+	return r == utf8.RuneError || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
 }
 
 // plain reports whether squeeze would change nothing, for ASCII only.
@@ -46,7 +56,7 @@ func squeeze(s string) string {
 		switch {
 		case unicode.IsSpace(r):
 			blank = b.Len() > 0
-		case unicode.IsControl(r) || r == utf8.RuneError:
+		case unicode.IsControl(r) || unseen(r):
 		default:
 			if blank {
 				b.WriteByte(' ')

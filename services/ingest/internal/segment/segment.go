@@ -43,6 +43,7 @@ func (e *Envelope) Len() int { return len(e.events) }
 // Open takes a body apart. kind is the type of a single event as its address
 // says it, "batch", or empty when only the body can say.
 func Open(body []byte, kind string) (*Envelope, error) {
+	body = loose.Clean(body)
 	if err := loose.Shallow(body); err != nil {
 		return nil, err
 	}

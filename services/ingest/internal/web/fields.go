@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/form"
+	"github.com/nurturehq/nurture/services/ingest/internal/loose"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 )
 
@@ -28,7 +29,7 @@ func parseForm(media, contentType string, body []byte, readErr error) (form.Valu
 	switch {
 	case media == "multipart/form-data":
 		values, err = parseMultipart(contentType, body)
-	case media == "application/json" || bytes.HasPrefix(bytes.TrimLeft(body, " \r\n\t"), []byte("{")):
+	case media == "application/json" || bytes.HasPrefix(loose.Clean(body), []byte("{")):
 		values, err = parseJSON(body)
 	default:
 		var parsed url.Values
@@ -75,11 +76,18 @@ func parseMultipart(contentType string, body []byte) (form.Values, error) {
 
 // parseJSON reads an object of plain values and lists of them.
 func parseJSON(body []byte) (form.Values, error) {
+	body = loose.Clean(body)
+	if err := loose.Shallow(body); err != nil {
+		return nil, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var object map[string]any
 	if err := dec.Decode(&object); err != nil {
 		return nil, fmt.Errorf("expected a JSON object: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something after the JSON object")
 	}
 	values := form.Values{}
 	var faults []normal.Fault
