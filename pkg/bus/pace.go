@@ -25,10 +25,11 @@ const (
 type Pace struct {
 	mu     sync.Mutex
 	single time.Duration
+	now    func() time.Time
 }
 
 // NewPace begins with the price of a quiet disk.
-func NewPace() *Pace { return &Pace{single: quietSingle} }
+func NewPace() *Pace { return &Pace{single: quietSingle, now: time.Now} }
 
 // Batches reports whether n messages are written sooner as one atomic batch.
 func (p *Pace) Batches(n int) bool {

@@ -24,11 +24,12 @@ type Vault struct {
 	bus    *bus.Bus
 	ring   *Ring
 	memory *memory
+	pace   *bus.Pace
 }
 
 // New makes a vault that remembers at most size keys.
 func New(b *bus.Bus, ring *Ring, size int) *Vault {
-	return &Vault{bus: b, ring: ring, memory: newMemory(size)}
+	return &Vault{bus: b, ring: ring, memory: newMemory(size), pace: bus.NewPace()}
 }
 
 // Subject is where a lead's data key lies.
@@ -150,31 +151,23 @@ func (v *Vault) decode(lead string, msg *jetstream.RawStreamMsg) found {
 // create makes keys for leads that have none. Leads that somebody else was
 // faster with are left out.
 func (v *Vault) create(ctx context.Context, leads []string) (map[string]found, error) {
-	keys := make([][KeySize]byte, len(leads))
-	acks := make([]jetstream.PubAckFuture, len(leads))
+	keys, msgs := make([][KeySize]byte, len(leads)), make([]*nats.Msg, len(leads))
 	for i, lead := range leads {
+		var err error
 		keys[i] = NewKey()
-		msg, err := v.message(lead, keys[i], 0)
-		if err != nil {
+		if msgs[i], err = v.message(lead, keys[i], 0); err != nil {
 			return nil, err
-		}
-		if acks[i], err = v.bus.JS.PublishMsgAsync(msg); err != nil {
-			return nil, fmt.Errorf("make data key: %w", bus.Classify(err))
 		}
 	}
 	made := make(map[string]found, len(leads))
 	var failed error
-	for i, lead := range leads {
-		select {
-		case ack := <-acks[i].Ok():
-			made[lead] = found{key: keys[i], seq: ack.Sequence}
-			v.memory.put(lead, keys[i])
-		case err := <-acks[i].Err():
-			if err = bus.Classify(err); !errors.Is(err, bus.ErrConflict) {
-				failed = fmt.Errorf("make data key: %w", err)
-			}
-		case <-ctx.Done():
-			return nil, fmt.Errorf("make data key: %w", bus.Classify(ctx.Err()))
+	for i, s := range v.bus.PublishAll(ctx, v.pace, msgs) {
+		switch {
+		case s.Err == nil:
+			made[leads[i]] = found{key: keys[i], seq: s.Seq}
+			v.memory.put(leads[i], keys[i])
+		case !errors.Is(s.Err, bus.ErrConflict):
+			failed = fmt.Errorf("make data key: %w", s.Err)
 		}
 	}
 	return made, failed
