@@ -188,13 +188,19 @@ func item(it hook.Item, out person.Outcome) *ingestv1.TestedItem {
 	case it.Fetch != nil:
 		return &ingestv1.TestedItem{Became: "fetch", Note: it.Fetch.GetKind() + " " + it.Fetch.GetRef()}
 	case it.Sales != nil:
-		return &ingestv1.TestedItem{Became: "sales", Note: it.Sales.String()}
+		return &ingestv1.TestedItem{Became: "sales", Note: sold(it.Sales)}
 	case it.Submission == nil:
 		return &ingestv1.TestedItem{Became: "reject", Faults: written(it.Faults)}
 	}
 	got := submitted(it.Submission, out)
 	got.Faults = append(written(it.Faults), got.GetFaults()...)
 	return got
+}
+
+// sold says what a CRM's word means.
+func sold(said *hook.Sales) string {
+	status := strings.ToLower(strings.TrimPrefix(said.GetStatus().String(), "SALES_STATUS_"))
+	return strings.TrimSpace(status + ", lead " + cmp.Or(said.GetLeadId(), said.GetExternalId()))
 }
 
 // submitted says how a submission was read, and what became of it.

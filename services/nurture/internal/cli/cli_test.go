@@ -22,7 +22,7 @@ func call(ctx context.Context, args ...string) (string, error) {
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&out)
-	err := oneLine(root.ExecuteContext(ctx))
+	err := oneLine(spoken(root.ExecuteContext(ctx)))
 	return out.String(), err
 }
 
@@ -47,6 +47,7 @@ func TestWrongArgumentsAreOneLineThatSaysWhatToDo(t *testing.T) {
 		{[]string{"parked", "list", "--nats", "nats://127.0.0.1:1"}, []string{"nats://127.0.0.1:1", "nurture run", "--nats"}},
 		{[]string{"status", "--nats", "nats://127.0.0.1:1"}, []string{"127.0.0.1:1", "--nats"}},
 		{[]string{"lead", "show", "x", "--addr", "127.0.0.1", "--ingest-addr", "127.0.0.1:1"}, []string{"ask ingest", "--addr"}},
+		{[]string{"source", "list", "--ingest-addr", "127.0.0.1:1"}, []string{"nobody answers at 127.0.0.1:1: ", "nurture run", "--addr"}},
 		{[]string{"lint"}, []string{"one argument", "nurture lint <dir>"}},
 		{[]string{"lint", "/nowhere"}, []string{"/nowhere"}},
 	}

@@ -79,6 +79,10 @@ func spoken(err error) error {
 		return err
 	}
 	said := s.GRPCStatus()
+	if _, rest, ok := strings.Cut(said.Message(), "dial tcp "); ok && strings.Contains(rest, "connection refused") {
+		address, _, _ := strings.Cut(rest, ": ")
+		return &refusal{err, fmt.Sprintf("nobody answers at %s: start `nurture run`, or say where the services are with --addr", address)}
+	}
 	return &refusal{err, strings.Replace(err.Error(), fmt.Sprintf("rpc error: code = %s desc = ", said.Code()), "", 1)}
 }
 
