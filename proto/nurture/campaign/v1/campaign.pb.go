@@ -10,6 +10,7 @@ package campaignv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/nurturehq/nurture/proto/nurture/access/v1"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -2122,7 +2123,7 @@ var File_nurture_campaign_v1_campaign_proto protoreflect.FileDescriptor
 
 const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\n" +
-	"\"nurture/campaign/v1/campaign.proto\x12\x13nurture.campaign.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\"\x15\n" +
+	"\"nurture/campaign/v1/campaign.proto\x12\x13nurture.campaign.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1anurture/lead/v1/lead.proto\"\x15\n" +
 	"\x13ListProgramsRequest\"T\n" +
 	"\x14ListProgramsResponse\x12<\n" +
 	"\bprograms\x18\x01 \x03(\v2 .nurture.campaign.v1.ProgramInfoR\bprograms\"s\n" +
@@ -2283,15 +2284,15 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x14TOUCH_STATUS_SKIPPED\x10\x03\x12\x15\n" +
 	"\x11TOUCH_STATUS_SENT\x10\x04\x12\x1a\n" +
 	"\x16TOUCH_STATUS_AMBIGUOUS\x10\x05\x12\x17\n" +
-	"\x13TOUCH_STATUS_FAILED\x10\x062\xf5\a\n" +
-	"\x0fCampaignService\x12y\n" +
-	"\fListPrograms\x12(.nurture.campaign.v1.ListProgramsRequest\x1a).nurture.campaign.v1.ListProgramsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/programs\x12\x95\x01\n" +
-	"\x0fListEnrollments\x12+.nurture.campaign.v1.ListEnrollmentsRequest\x1a,.nurture.campaign.v1.ListEnrollmentsResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{lead_id}/enrollments\x12\x9d\x01\n" +
-	"\x13BatchGetEnrollments\x12/.nurture.campaign.v1.BatchGetEnrollmentsRequest\x1a0.nurture.campaign.v1.BatchGetEnrollmentsResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/enrollments:batchGet\x12\x85\x01\n" +
-	"\vListTouches\x12'.nurture.campaign.v1.ListTouchesRequest\x1a(.nurture.campaign.v1.ListTouchesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/leads/{lead_id}/touches\x12}\n" +
-	"\x06Enroll\x12\".nurture.campaign.v1.EnrollRequest\x1a#.nurture.campaign.v1.EnrollResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/leads/{lead_id}/enrollments\x12\x86\x01\n" +
-	"\x04Exit\x12 .nurture.campaign.v1.ExitRequest\x1a!.nurture.campaign.v1.ExitResponse\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/leads/{lead_id}/enrollments/{program}:exit\x12\x9e\x01\n" +
-	"\fResolveTouch\x12(.nurture.campaign.v1.ResolveTouchRequest\x1a).nurture.campaign.v1.ResolveTouchResponse\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/leads/{lead_id}/touches/{touch_id}:resolveBCZAgithub.com/nurturehq/nurture/proto/nurture/campaign/v1;campaignv1b\x06proto3"
+	"\x13TOUCH_STATUS_FAILED\x10\x062\x92\b\n" +
+	"\x0fCampaignService\x12}\n" +
+	"\fListPrograms\x12(.nurture.campaign.v1.ListProgramsRequest\x1a).nurture.campaign.v1.ListProgramsResponse\"\x18\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/programs\x12\x99\x01\n" +
+	"\x0fListEnrollments\x12+.nurture.campaign.v1.ListEnrollmentsRequest\x1a,.nurture.campaign.v1.ListEnrollmentsResponse\"+\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{lead_id}/enrollments\x12\xa1\x01\n" +
+	"\x13BatchGetEnrollments\x12/.nurture.campaign.v1.BatchGetEnrollmentsRequest\x1a0.nurture.campaign.v1.BatchGetEnrollmentsResponse\"'\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/enrollments:batchGet\x12\x89\x01\n" +
+	"\vListTouches\x12'.nurture.campaign.v1.ListTouchesRequest\x1a(.nurture.campaign.v1.ListTouchesResponse\"'\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/leads/{lead_id}/touches\x12\x81\x01\n" +
+	"\x06Enroll\x12\".nurture.campaign.v1.EnrollRequest\x1a#.nurture.campaign.v1.EnrollResponse\".\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/leads/{lead_id}/enrollments\x12\x8a\x01\n" +
+	"\x04Exit\x12 .nurture.campaign.v1.ExitRequest\x1a!.nurture.campaign.v1.ExitResponse\"=\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x023:\x01*\"./v1/leads/{lead_id}/enrollments/{program}:exit\x12\xa2\x01\n" +
+	"\fResolveTouch\x12(.nurture.campaign.v1.ResolveTouchRequest\x1a).nurture.campaign.v1.ResolveTouchResponse\"=\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x023:\x01*\"./v1/leads/{lead_id}/touches/{touch_id}:resolveBCZAgithub.com/nurturehq/nurture/proto/nurture/campaign/v1;campaignv1b\x06proto3"
 
 var (
 	file_nurture_campaign_v1_campaign_proto_rawDescOnce sync.Once

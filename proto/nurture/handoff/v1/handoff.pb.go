@@ -10,6 +10,7 @@ package handoffv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/nurturehq/nurture/proto/nurture/access/v1"
 	v12 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	v11 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
@@ -2658,7 +2659,7 @@ var File_nurture_handoff_v1_handoff_proto protoreflect.FileDescriptor
 
 const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\n" +
-	" nurture/handoff/v1/handoff.proto\x12\x12nurture.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"nurture/campaign/v1/campaign.proto\x1a\x1anurture/lead/v1/lead.proto\x1a nurture/scoring/v1/scoring.proto\"t\n" +
+	" nurture/handoff/v1/handoff.proto\x12\x12nurture.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\"nurture/campaign/v1/campaign.proto\x1a\x1anurture/lead/v1/lead.proto\x1a nurture/scoring/v1/scoring.proto\"t\n" +
 	"\rAcceptRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12\x18\n" +
 	"\x02by\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x02by\x12'\n" +
@@ -2870,18 +2871,18 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x17DELIVERY_STATUS_PENDING\x10\x01\x12\x1d\n" +
 	"\x19DELIVERY_STATUS_DELIVERED\x10\x02\x12\x1c\n" +
 	"\x18DELIVERY_STATUS_RETRYING\x10\x03\x12\x1a\n" +
-	"\x16DELIVERY_STATUS_PARKED\x10\x042\xcd\b\n" +
-	"\x0eHandoffService\x12y\n" +
-	"\x06Accept\x12!.nurture.handoff.v1.AcceptRequest\x1a\".nurture.handoff.v1.AcceptResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:accept\x12y\n" +
-	"\x06Reject\x12!.nurture.handoff.v1.RejectRequest\x1a\".nurture.handoff.v1.RejectResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:reject\x12}\n" +
-	"\aRecycle\x12\".nurture.handoff.v1.RecycleRequest\x1a#.nurture.handoff.v1.RecycleResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/handoffs/{lead_id}:recycle\x12\x8f\x01\n" +
-	"\rRecordOutcome\x12(.nurture.handoff.v1.RecordOutcomeRequest\x1a).nurture.handoff.v1.RecordOutcomeResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/handoffs/{lead_id}/outcome\x12{\n" +
+	"\x16DELIVERY_STATUS_PARKED\x10\x042\xee\b\n" +
+	"\x0eHandoffService\x12}\n" +
+	"\x06Accept\x12!.nurture.handoff.v1.AcceptRequest\x1a\".nurture.handoff.v1.AcceptResponse\",\xd0\xe7\x18\x04\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:accept\x12}\n" +
+	"\x06Reject\x12!.nurture.handoff.v1.RejectRequest\x1a\".nurture.handoff.v1.RejectResponse\",\xd0\xe7\x18\x04\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/handoffs/{lead_id}:reject\x12\x81\x01\n" +
+	"\aRecycle\x12\".nurture.handoff.v1.RecycleRequest\x1a#.nurture.handoff.v1.RecycleResponse\"-\xd0\xe7\x18\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/handoffs/{lead_id}:recycle\x12\x93\x01\n" +
+	"\rRecordOutcome\x12(.nurture.handoff.v1.RecordOutcomeRequest\x1a).nurture.handoff.v1.RecordOutcomeResponse\"-\xd0\xe7\x18\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/handoffs/{lead_id}/outcome\x12\x7f\n" +
 	"\n" +
-	"GetHandoff\x12%.nurture.handoff.v1.GetHandoffRequest\x1a&.nurture.handoff.v1.GetHandoffResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/handoffs/{lead_id}\x12\x8f\x01\n" +
-	"\x10BatchGetHandoffs\x12+.nurture.handoff.v1.BatchGetHandoffsRequest\x1a,.nurture.handoff.v1.BatchGetHandoffsResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/handoffs:batchGet\x12\x9e\x01\n" +
-	"\tRedeliver\x12$.nurture.handoff.v1.RedeliverRequest\x1a%.nurture.handoff.v1.RedeliverResponse\"D\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/handoffs/{lead_id}/deliveries/{delivery_id}:redeliver\x12\x83\x01\n" +
+	"GetHandoff\x12%.nurture.handoff.v1.GetHandoffRequest\x1a&.nurture.handoff.v1.GetHandoffResponse\"\"\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/handoffs/{lead_id}\x12\x93\x01\n" +
+	"\x10BatchGetHandoffs\x12+.nurture.handoff.v1.BatchGetHandoffsRequest\x1a,.nurture.handoff.v1.BatchGetHandoffsResponse\"$\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/handoffs:batchGet\x12\xa2\x01\n" +
+	"\tRedeliver\x12$.nurture.handoff.v1.RedeliverRequest\x1a%.nurture.handoff.v1.RedeliverResponse\"H\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/handoffs/{lead_id}/deliveries/{delivery_id}:redeliver\x12\x87\x01\n" +
 	"\n" +
-	"GetDossier\x12%.nurture.handoff.v1.GetDossierRequest\x1a&.nurture.handoff.v1.GetDossierResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/handoffs/{lead_id}/dossierBAZ?github.com/nurturehq/nurture/proto/nurture/handoff/v1;handoffv1b\x06proto3"
+	"GetDossier\x12%.nurture.handoff.v1.GetDossierRequest\x1a&.nurture.handoff.v1.GetDossierResponse\"*\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02 \x12\x1e/v1/handoffs/{lead_id}/dossierBAZ?github.com/nurturehq/nurture/proto/nurture/handoff/v1;handoffv1b\x06proto3"
 
 var (
 	file_nurture_handoff_v1_handoff_proto_rawDescOnce sync.Once

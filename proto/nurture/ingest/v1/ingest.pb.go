@@ -10,6 +10,7 @@ package ingestv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/nurturehq/nurture/proto/nurture/access/v1"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -2264,7 +2265,7 @@ var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
+	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
 	"\x03Who\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
@@ -2441,43 +2442,43 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x12>\n" +
 	"\x06lifted\x18\b \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x06liftedB\x06\n" +
-	"\x04what2\xa9\x1e\n" +
-	"\rIngestService\x12r\n" +
-	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12}\n" +
-	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8b\x01\n" +
-	"\rRecordConsent\x12'.nurture.ingest.v1.RecordConsentRequest\x1a(.nurture.ingest.v1.RecordConsentResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/leads/{lead_id}/consents\x12m\n" +
-	"\aGetLead\x12!.nurture.ingest.v1.GetLeadRequest\x1a\".nurture.ingest.v1.GetLeadResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/leads/{lead_id}\x12\x81\x01\n" +
-	"\rBatchGetLeads\x12'.nurture.ingest.v1.BatchGetLeadsRequest\x1a(.nurture.ingest.v1.BatchGetLeadsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/leads:batchGet\x12\x8d\x01\n" +
-	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activities\x12`\n" +
-	"\vImportLeads\x12%.nurture.ingest.v1.ImportLeadsRequest\x1a&.nurture.ingest.v1.ImportLeadsResponse(\x010\x01\x12^\n" +
-	"\vExportLeads\x12%.nurture.ingest.v1.ExportLeadsRequest\x1a&.nurture.ingest.v1.ExportLeadsResponse0\x01\x12a\n" +
-	"\fExportEvents\x12&.nurture.ingest.v1.ExportEventsRequest\x1a'.nurture.ingest.v1.ExportEventsResponse0\x01\x12|\n" +
-	"\tEraseLead\x12#.nurture.ingest.v1.EraseLeadRequest\x1a$.nurture.ingest.v1.EraseLeadResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{lead_id}:erase\x12y\n" +
+	"\x04what2\xab\x1f\n" +
+	"\rIngestService\x12v\n" +
+	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x18\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12\x81\x01\n" +
+	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x1d\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8f\x01\n" +
+	"\rRecordConsent\x12'.nurture.ingest.v1.RecordConsentRequest\x1a(.nurture.ingest.v1.RecordConsentResponse\"+\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/leads/{lead_id}/consents\x12q\n" +
+	"\aGetLead\x12!.nurture.ingest.v1.GetLeadRequest\x1a\".nurture.ingest.v1.GetLeadResponse\"\x1f\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/leads/{lead_id}\x12\x85\x01\n" +
+	"\rBatchGetLeads\x12'.nurture.ingest.v1.BatchGetLeadsRequest\x1a(.nurture.ingest.v1.BatchGetLeadsResponse\"!\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/leads:batchGet\x12\x91\x01\n" +
+	"\x0eListActivities\x12(.nurture.ingest.v1.ListActivitiesRequest\x1a).nurture.ingest.v1.ListActivitiesResponse\"*\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02 \x12\x1e/v1/leads/{lead_id}/activities\x12f\n" +
+	"\vImportLeads\x12%.nurture.ingest.v1.ImportLeadsRequest\x1a&.nurture.ingest.v1.ImportLeadsResponse\"\x04\xd0\xe7\x18\x05(\x010\x01\x12d\n" +
+	"\vExportLeads\x12%.nurture.ingest.v1.ExportLeadsRequest\x1a&.nurture.ingest.v1.ExportLeadsResponse\"\x04\xd0\xe7\x18\x020\x01\x12g\n" +
+	"\fExportEvents\x12&.nurture.ingest.v1.ExportEventsRequest\x1a'.nurture.ingest.v1.ExportEventsResponse\"\x04\xd0\xe7\x18\x020\x01\x12\x80\x01\n" +
+	"\tEraseLead\x12#.nurture.ingest.v1.EraseLeadRequest\x1a$.nurture.ingest.v1.EraseLeadResponse\"(\xd0\xe7\x18\x06\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{lead_id}:erase\x12}\n" +
 	"\n" +
-	"GetErasure\x12$.nurture.ingest.v1.GetErasureRequest\x1a%.nurture.ingest.v1.GetErasureResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/erasures/{lead_id}\x12u\n" +
-	"\fListErasures\x12&.nurture.ingest.v1.ListErasuresRequest\x1a'.nurture.ingest.v1.ListErasuresResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/erasures\x12}\n" +
+	"GetErasure\x12$.nurture.ingest.v1.GetErasureRequest\x1a%.nurture.ingest.v1.GetErasureResponse\"\"\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/erasures/{lead_id}\x12y\n" +
+	"\fListErasures\x12&.nurture.ingest.v1.ListErasuresRequest\x1a'.nurture.ingest.v1.ListErasuresResponse\"\x18\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/erasures\x12\x81\x01\n" +
 	"\n" +
-	"ExportLead\x12$.nurture.ingest.v1.ExportLeadRequest\x1a%.nurture.ingest.v1.ExportLeadResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}:export\x12u\n" +
+	"ExportLead\x12$.nurture.ingest.v1.ExportLeadRequest\x1a%.nurture.ingest.v1.ExportLeadResponse\"&\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}:export\x12y\n" +
 	"\n" +
-	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrap\x12q\n" +
+	"RewrapKeys\x12$.nurture.ingest.v1.RewrapKeysRequest\x1a%.nurture.ingest.v1.RewrapKeysResponse\"\x1e\xd0\xe7\x18\x06\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rewrap\x12u\n" +
 	"\n" +
-	"TakeReturn\x12$.nurture.ingest.v1.TakeReturnRequest\x1a%.nurture.ingest.v1.TakeReturnResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/returns\x12\x85\x01\n" +
-	"\fListConsents\x12&.nurture.ingest.v1.ListConsentsRequest\x1a'.nurture.ingest.v1.ListConsentsResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/leads/{lead_id}/consents\x12\x91\x01\n" +
-	"\x0fListPreferences\x12).nurture.ingest.v1.ListPreferencesRequest\x1a*.nurture.ingest.v1.ListPreferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{lead_id}/preferences\x12\x9a\x01\n" +
-	"\x11UpdatePreferences\x12+.nurture.ingest.v1.UpdatePreferencesRequest\x1a,.nurture.ingest.v1.UpdatePreferencesResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/leads/{lead_id}/preferences\x12\x96\x01\n" +
-	"\x0eConfirmConsent\x12(.nurture.ingest.v1.ConfirmConsentRequest\x1a).nurture.ingest.v1.ConfirmConsentResponse\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/leads/{lead_id}/consents:confirm\x12\x95\x01\n" +
-	"\x0fAskConfirmation\x12).nurture.ingest.v1.AskConfirmationRequest\x1a*.nurture.ingest.v1.AskConfirmationResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/leads/{lead_id}/consents:ask\x12\x89\x01\n" +
-	"\x0fAddSuppressions\x12).nurture.ingest.v1.AddSuppressionsRequest\x1a*.nurture.ingest.v1.AddSuppressionsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/suppressions:add\x12\x92\x01\n" +
-	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x8e\x01\n" +
-	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x85\x01\n" +
-	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12q\n" +
-	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12\x7f\n" +
+	"TakeReturn\x12$.nurture.ingest.v1.TakeReturnRequest\x1a%.nurture.ingest.v1.TakeReturnResponse\"\x1a\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/returns\x12\x89\x01\n" +
+	"\fListConsents\x12&.nurture.ingest.v1.ListConsentsRequest\x1a'.nurture.ingest.v1.ListConsentsResponse\"(\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/leads/{lead_id}/consents\x12\x95\x01\n" +
+	"\x0fListPreferences\x12).nurture.ingest.v1.ListPreferencesRequest\x1a*.nurture.ingest.v1.ListPreferencesResponse\"+\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{lead_id}/preferences\x12\x9e\x01\n" +
+	"\x11UpdatePreferences\x12+.nurture.ingest.v1.UpdatePreferencesRequest\x1a,.nurture.ingest.v1.UpdatePreferencesResponse\".\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/leads/{lead_id}/preferences\x12\x9a\x01\n" +
+	"\x0eConfirmConsent\x12(.nurture.ingest.v1.ConfirmConsentRequest\x1a).nurture.ingest.v1.ConfirmConsentResponse\"3\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02):\x01*\"$/v1/leads/{lead_id}/consents:confirm\x12\x99\x01\n" +
+	"\x0fAskConfirmation\x12).nurture.ingest.v1.AskConfirmationRequest\x1a*.nurture.ingest.v1.AskConfirmationResponse\"/\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02%:\x01*\" /v1/leads/{lead_id}/consents:ask\x12\x8d\x01\n" +
+	"\x0fAddSuppressions\x12).nurture.ingest.v1.AddSuppressionsRequest\x1a*.nurture.ingest.v1.AddSuppressionsResponse\"#\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/suppressions:add\x12\x96\x01\n" +
+	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"&\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x92\x01\n" +
+	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"%\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x89\x01\n" +
+	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x1c\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12u\n" +
+	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x17\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12\x83\x01\n" +
 	"\n" +
-	"TestSource\x12$.nurture.ingest.v1.TestSourceRequest\x1a%.nurture.ingest.v1.TestSourceResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sources/{source}:test\x12q\n" +
-	"\vListRejects\x12%.nurture.ingest.v1.ListRejectsRequest\x1a&.nurture.ingest.v1.ListRejectsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/rejects\x12w\n" +
-	"\tGetReject\x12#.nurture.ingest.v1.GetRejectRequest\x1a$.nurture.ingest.v1.GetRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/rejects/{reject_id}\x12\x8b\x01\n" +
-	"\rRedriveReject\x12'.nurture.ingest.v1.RedriveRejectRequest\x1a(.nurture.ingest.v1.RedriveRejectResponse\"'\x82\xd3\xe4\x93\x02!\"\x1f/v1/rejects/{reject_id}:redrive\x12\x83\x01\n" +
-	"\rDismissReject\x12'.nurture.ingest.v1.DismissRejectRequest\x1a(.nurture.ingest.v1.DismissRejectResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/rejects/{reject_id}B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"TestSource\x12$.nurture.ingest.v1.TestSourceRequest\x1a%.nurture.ingest.v1.TestSourceResponse\"(\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sources/{source}:test\x12u\n" +
+	"\vListRejects\x12%.nurture.ingest.v1.ListRejectsRequest\x1a&.nurture.ingest.v1.ListRejectsResponse\"\x17\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\r\x12\v/v1/rejects\x12{\n" +
+	"\tGetReject\x12#.nurture.ingest.v1.GetRejectRequest\x1a$.nurture.ingest.v1.GetRejectResponse\"#\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/rejects/{reject_id}\x12\x8f\x01\n" +
+	"\rRedriveReject\x12'.nurture.ingest.v1.RedriveRejectRequest\x1a(.nurture.ingest.v1.RedriveRejectResponse\"+\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02!\"\x1f/v1/rejects/{reject_id}:redrive\x12\x87\x01\n" +
+	"\rDismissReject\x12'.nurture.ingest.v1.DismissRejectRequest\x1a(.nurture.ingest.v1.DismissRejectResponse\"#\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x19*\x17/v1/rejects/{reject_id}B?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_ingest_proto_rawDescOnce sync.Once

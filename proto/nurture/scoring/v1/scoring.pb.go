@@ -10,6 +10,7 @@ package scoringv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/nurturehq/nurture/proto/nurture/access/v1"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1241,7 +1242,7 @@ var File_nurture_scoring_v1_scoring_proto protoreflect.FileDescriptor
 
 const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\n" +
-	" nurture/scoring/v1/scoring.proto\x12\x12nurture.scoring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\"3\n" +
+	" nurture/scoring/v1/scoring.proto\x12\x12nurture.scoring.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1anurture/lead/v1/lead.proto\"3\n" +
 	"\x0fGetScoreRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"C\n" +
 	"\x10GetScoreResponse\x12/\n" +
@@ -1335,11 +1336,11 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12/\n" +
 	"\x05score\x18\x03 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x12!\n" +
 	"\famount_minor\x18\x04 \x01(\x03R\vamountMinor\x12\x1a\n" +
-	"\bcurrency\x18\x05 \x01(\tR\bcurrency2\x9d\x03\n" +
-	"\x0eScoringService\x12s\n" +
-	"\bGetScore\x12#.nurture.scoring.v1.GetScoreRequest\x1a$.nurture.scoring.v1.GetScoreResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/scores/{lead_id}\x12\x87\x01\n" +
-	"\x0eBatchGetScores\x12).nurture.scoring.v1.BatchGetScoresRequest\x1a*.nurture.scoring.v1.BatchGetScoresResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/scores:batchGet\x12\x8b\x01\n" +
-	"\fExplainScore\x12'.nurture.scoring.v1.ExplainScoreRequest\x1a(.nurture.scoring.v1.ExplainScoreResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/scores/{lead_id}/explanationBAZ?github.com/nurturehq/nurture/proto/nurture/scoring/v1;scoringv1b\x06proto3"
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency2\xa9\x03\n" +
+	"\x0eScoringService\x12w\n" +
+	"\bGetScore\x12#.nurture.scoring.v1.GetScoreRequest\x1a$.nurture.scoring.v1.GetScoreResponse\" \xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/scores/{lead_id}\x12\x8b\x01\n" +
+	"\x0eBatchGetScores\x12).nurture.scoring.v1.BatchGetScoresRequest\x1a*.nurture.scoring.v1.BatchGetScoresResponse\"\"\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/scores:batchGet\x12\x8f\x01\n" +
+	"\fExplainScore\x12'.nurture.scoring.v1.ExplainScoreRequest\x1a(.nurture.scoring.v1.ExplainScoreResponse\",\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/scores/{lead_id}/explanationBAZ?github.com/nurturehq/nurture/proto/nurture/scoring/v1;scoringv1b\x06proto3"
 
 var (
 	file_nurture_scoring_v1_scoring_proto_rawDescOnce sync.Once
