@@ -26,4 +26,13 @@
 //	NURTURE_TLS_CA                      PEM file of the authorities that sign the peers
 //	NURTURE_TLS_PEERS                   optional: comma-separated DNS or URI names; callers need one of them
 //	NURTURE_TLS=off                     allow plaintext beyond loopback, where the network itself is trusted
+//
+// Access. Each RPC says in its proto file which role its caller needs. A caller
+// with a verified certificate has all; others show a bearer token, whose hash
+// is in ServeOptions.Access's file. Without a file, callers on this machine are
+// served and nobody else. The routes of ServeOptions.Handler are the public's;
+// /metrics needs the role read, /healthz and /readyz nothing.
+//
+//	NURTURE_TOKEN                       the token that Dial shows
+//	NURTURE_TLS_CA alone                enough to call over TLS with a token
 package rpc

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/nurturehq/nurture/pkg/access"
 	"github.com/nurturehq/nurture/pkg/telemetry"
 )
 
@@ -56,7 +57,7 @@ func (s *server) handler(ctx context.Context) (http.Handler, error) {
 	root := http.NewServeMux()
 	root.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	root.HandleFunc("GET /readyz", s.serveReady)
-	root.Handle("GET /metrics", telemetry.Handler())
+	root.HandleFunc("GET /metrics", s.serveMetrics)
 	root.Handle("/", otelhttp.NewMiddleware("http")(guarded(s.opts.Log, app)))
 	return root, nil
 }
@@ -68,6 +69,36 @@ func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = io.WriteString(w, "ready\n")
 }
+
+// serveMetrics is for whoever may read: metrics name sources and programs.
+func (s *server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	c, err := s.opts.Access.know(r.Context(), fromHTTP(r, s.opts.Fronted))
+	if err == nil && !access.Allows(c.roles, access.Read) {
+		err = s.opts.Access.forbid(r.Context(), c, access.Read, "/metrics")
+	}
+	if err != nil {
+		WriteError(w, r, err)
+		return
+	}
+	telemetry.Handler().ServeHTTP(w, r)
+}
+
+// known lets only requests into the gateway whose caller is known; what each may
+// do is decided where the call arrives.
+func (s *server) known(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+		c, err := s.opts.Access.know(r.Context(), fromHTTP(r, s.opts.Fronted))
+		if err != nil {
+			WriteError(w, r, err)
+			return
+		}
+		next(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), params)
+	}
+}
+
+// nothing of a request's headers becomes metadata of the call: who calls is said
+// by us.
+func nothing(string) (string, bool) { return "", false }
 
 // guarded answers 500 when a handler panics, and logs why.
 func guarded(log *slog.Logger, next http.Handler) http.Handler {
@@ -99,7 +130,8 @@ func (s *server) gateway(ctx context.Context) (http.Handler, error) {
 		}),
 		runtime.WithErrorHandler(gatewayError),
 		runtime.WithRoutingErrorHandler(routingError),
-		runtime.WithMiddlewares(noteRoute),
+		runtime.WithMiddlewares(noteRoute, s.known),
+		runtime.WithIncomingHeaderMatcher(nothing),
 		runtime.WithDisablePathLengthFallback(),
 	)
 	for _, register := range s.opts.Gateway {
@@ -113,6 +145,8 @@ func (s *server) gateway(ctx context.Context) (http.Handler, error) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		rest.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), routeKey{}, r)))
 	})
 	sameOrigin := http.NewCrossOriginProtection()

@@ -21,12 +21,13 @@ import (
 const MaxDeadline = 30 * time.Second
 
 // interceptors is what every unary call passes, outermost first: a deadline,
-// the mapping of errors, the net for panics, the rules of the request.
-func interceptors(log *slog.Logger) []grpc.UnaryServerInterceptor {
+// the mapping of errors, the net for panics, the door, the rules of the request.
+func interceptors(log *slog.Logger, d *door) []grpc.UnaryServerInterceptor {
 	return []grpc.UnaryServerInterceptor{
 		bounded,
 		mapped(log),
 		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandler(recovered)),
+		d.unary,
 		validated,
 	}
 }

@@ -53,6 +53,7 @@ func writeStatus(w http.ResponseWriter, r *http.Request, s *status.Status) {
 	if delay := DelayOf(s); delay > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(delay.Seconds()))))
 	}
+	challenge(w.Header(), s)
 	writeProblem(w, r, Problem{
 		Status: httpStatus(s.Code()),
 		Code:   codeName(s.Code()),

@@ -12,6 +12,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -44,6 +45,11 @@ type ServeOptions struct {
 	// Handler are HTTP routes of the service's own: an *http.ServeMux, which is
 	// asked first; what it has no route for goes to the gateway.
 	Handler http.Handler
+	// Access says who may use the API. Nil: only callers on this machine.
+	Access *Access
+	// Fronted: the world reaches HTTP through a proxy. Then nobody who calls over
+	// HTTP counts as being on this machine.
+	Fronted bool
 	// Ready says why the service cannot work now; nil when it can. Optional.
 	Ready func(ctx context.Context) error
 }
@@ -95,13 +101,27 @@ func newServer(opts ServeOptions) (*server, error) {
 	if opts.GRPC == nil || opts.HTTP == nil || opts.Log == nil || opts.Register == nil {
 		return nil, errors.New("ServeOptions need GRPC, HTTP, Log and Register")
 	}
-	creds, err := credentialsFor(loopbackAddr(opts.GRPC.Addr()), (*identity).serverCredentials)
+	if opts.Access == nil {
+		var err error
+		if opts.Access, err = OpenAccess(AccessOptions{Log: opts.Log}); err != nil {
+			return nil, err
+		}
+	}
+	creds, err := credentialsFor(loopbackAddr(opts.GRPC.Addr()), func(id *identity) (credentials.TransportCredentials, error) {
+		return id.serverCredentials(opts.Access.opts.File != "")
+	})
 	if err != nil {
 		return nil, fmt.Errorf("gRPC on %s: %w", opts.GRPC.Addr(), err)
 	}
 	s := &server{opts: opts, health: health.NewServer(), gone: make(chan struct{}), pipe: bufconn.Listen(256 << 10)}
-	s.grpc = s.newGRPC(grpc.Creds(creds))
-	s.inner = s.newGRPC()
+	if s.grpc, err = s.newGRPC(func(ctx context.Context) (caller, error) {
+		return opts.Access.know(ctx, fromNetwork(ctx))
+	}, grpc.Creds(creds)); err != nil {
+		return nil, err
+	}
+	if s.inner, err = s.newGRPC(fromMemory); err != nil {
+		return nil, err
+	}
 	if s.conn, err = dialPipe(s.pipe); err != nil {
 		return nil, err
 	}
@@ -116,10 +136,12 @@ func newServer(opts ServeOptions) (*server, error) {
 	return s, nil
 }
 
-func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
+// newGRPC makes a server that knows its callers by who.
+func (s *server) newGRPC(who func(context.Context) (caller, error), extra ...grpc.ServerOption) (*grpc.Server, error) {
+	d := &door{access: s.opts.Access, log: s.opts.Log, who: who}
 	srv := grpc.NewServer(append(extra,
-		grpc.ChainUnaryInterceptor(interceptors(s.opts.Log)...),
-		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log)...),
+		grpc.ChainUnaryInterceptor(interceptors(s.opts.Log, d)...),
+		grpc.ChainStreamInterceptor(streamInterceptors(s.opts.Log, d)...),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(notHealth))),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -132,9 +154,13 @@ func (s *server) newGRPC(extra ...grpc.ServerOption) *grpc.Server {
 		}),
 	)...)
 	s.opts.Register(srv)
+	var err error
+	if d.needs, err = needsOf(srv); err != nil {
+		return nil, err
+	}
 	healthv1.RegisterHealthServer(srv, &probe{Server: s.health, ready: s.ready, gone: s.gone})
 	reflection.Register(srv)
-	return srv
+	return srv, nil
 }
 
 // dialPipe connects the gateway to the server in memory.
@@ -144,7 +170,8 @@ func dialPipe(pipe *bufconn.Listener) (*grpc.ClientConn, error) {
 			return pipe.DialContext(ctx)
 		}),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithChainUnaryInterceptor(withDeadline, carryTrace),
+		grpc.WithChainUnaryInterceptor(withDeadline, carryTrace, introduce),
+		grpc.WithChainStreamInterceptor(introduceStream),
 	)
 }
 

@@ -105,6 +105,9 @@ func Status(err error) *status.Status {
 	if err == nil {
 		return status.New(codes.OK, "")
 	}
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.status
+	}
 	if m, ok := errors.AsType[*marked](err); ok {
 		return withDetails(status.New(m.code, err.Error()), m.fields, m.after)
 	}

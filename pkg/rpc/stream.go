@@ -11,12 +11,13 @@ import (
 )
 
 // streamInterceptors is what every streaming call passes, outermost first: the
-// mapping of errors, the net for panics, the rules of each message. A stream has
-// no deadline of ours: it lives as long as there is something to say.
-func streamInterceptors(log *slog.Logger) []grpc.StreamServerInterceptor {
+// mapping of errors, the net for panics, the door, the rules of each message. A
+// stream has no deadline of ours: it lives as long as there is something to say.
+func streamInterceptors(log *slog.Logger, d *door) []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		mappedStream(log),
 		recovery.StreamServerInterceptor(recovery.WithRecoveryHandler(recovered)),
+		d.stream,
 		validatedStream,
 	}
 }

@@ -40,8 +40,8 @@ func identityFromEnv() (*identity, error) {
 	if id.certFile == "" && id.keyFile == "" && ca == "" {
 		return nil, nil
 	}
-	if id.certFile == "" || id.keyFile == "" || ca == "" {
-		return nil, errors.New("set all of NURTURE_TLS_CERT, NURTURE_TLS_KEY and NURTURE_TLS_CA, or none")
+	if ca == "" || (id.certFile == "") != (id.keyFile == "") {
+		return nil, errors.New("set all of NURTURE_TLS_CERT, NURTURE_TLS_KEY and NURTURE_TLS_CA, or none; NURTURE_TLS_CA alone is enough to call with a token")
 	}
 	pem, err := os.ReadFile(ca)
 	if err != nil {
@@ -55,6 +55,9 @@ func identityFromEnv() (*identity, error) {
 		if peer = strings.TrimSpace(peer); peer != "" {
 			id.peers = append(id.peers, peer)
 		}
+	}
+	if id.certFile == "" {
+		return id, nil
 	}
 	if _, err := id.certificate(); err != nil {
 		return nil, err
@@ -95,32 +98,44 @@ func newest(files ...string) (time.Time, error) {
 	return latest, nil
 }
 
-func (id *identity) serverCredentials() credentials.TransportCredentials {
+// serverCredentials ask callers for a certificate; where there are tokens, whoever
+// has none may show a token instead.
+func (id *identity) serverCredentials(tokens bool) (credentials.TransportCredentials, error) {
+	if id.certFile == "" {
+		return nil, errors.New("NURTURE_TLS_CA alone is for callers: a server needs NURTURE_TLS_CERT and NURTURE_TLS_KEY too")
+	}
+	auth := tls.RequireAndVerifyClientCert
+	if tokens {
+		auth = tls.VerifyClientCertIfGiven
+	}
 	return credentials.NewTLS(&tls.Config{
 		MinVersion: tls.VersionTLS13,
-		ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientAuth: auth,
 		ClientCAs:  id.authorities,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return id.certificate()
 		},
 		VerifyConnection: id.verifyCaller,
-	})
+	}), nil
 }
 
-func (id *identity) clientCredentials() credentials.TransportCredentials {
+func (id *identity) clientCredentials() (credentials.TransportCredentials, error) {
 	return credentials.NewTLS(&tls.Config{
 		MinVersion: tls.VersionTLS13,
 		RootCAs:    id.authorities,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if id.certFile == "" {
+				return &tls.Certificate{}, nil // none: a token says who we are
+			}
 			return id.certificate()
 		},
-	})
+	}), nil
 }
 
 // verifyCaller refuses a caller none of whose names is expected. The chain has
 // been verified before.
 func (id *identity) verifyCaller(cs tls.ConnectionState) error {
-	if len(id.peers) == 0 {
+	if len(id.peers) == 0 || len(cs.PeerCertificates) == 0 {
 		return nil
 	}
 	names := slices.Clone(cs.PeerCertificates[0].DNSNames)
@@ -137,13 +152,13 @@ func (id *identity) verifyCaller(cs tls.ConnectionState) error {
 
 // credentialsFor chooses the credentials for a peer or a listener: those of
 // the environment, or plaintext when that is allowed.
-func credentialsFor(loopback bool, choose func(*identity) credentials.TransportCredentials) (credentials.TransportCredentials, error) {
+func credentialsFor(loopback bool, choose func(*identity) (credentials.TransportCredentials, error)) (credentials.TransportCredentials, error) {
 	id, err := identityFromEnv()
 	switch {
 	case err != nil:
 		return nil, err
 	case id != nil:
-		return choose(id), nil
+		return choose(id)
 	case loopback || os.Getenv("NURTURE_TLS") == "off":
 		return insecure.NewCredentials(), nil
 	}
