@@ -48,6 +48,8 @@ type Deps struct {
 	Now func() time.Time
 	// HTTP and GRPC are open listeners; the service closes them.
 	HTTP, GRPC net.Listener
+	// Access says who may use the API; nil: only callers on this machine.
+	Access *pkgrpc.Access
 	// Ingest is asked for people and told of consent, Scoring for scores.
 	Ingest  ingestv1.IngestServiceClient
 	Scoring scoringv1.ScoringServiceClient
@@ -161,7 +163,8 @@ func (s *Service) serve(ctx context.Context) error {
 	views := leadview.New(leadview.Deps{Redis: s.deps.Redis, Ingest: s.deps.Ingest, Scoring: s.deps.Scoring})
 	api := rpc.NewServer(rpc.Deps{Ledger: s.ledger, Book: s.programs.Current(), View: views.View})
 	return pkgrpc.Serve(ctx, pkgrpc.ServeOptions{
-		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
+		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log, Access: s.deps.Access,
+		Fronted:  pkgrpc.Elsewhere(s.cfg.PublicURL),
 		Register: func(g *grpc.Server) { campaignv1.RegisterCampaignServiceServer(g, api) },
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			campaignv1.RegisterCampaignServiceHandler,

@@ -84,9 +84,11 @@ type Deps struct {
 	Now   func() time.Time
 	// HTTP and GRPC are open listeners; the service closes them.
 	HTTP, GRPC net.Listener
-	Ingest     ingestv1.IngestServiceClient
-	Scoring    scoringv1.ScoringServiceClient
-	Campaign   campaignv1.CampaignServiceClient
+	// Access says who may use the API; nil: only callers on this machine.
+	Access   *pkgrpc.Access
+	Ingest   ingestv1.IngestServiceClient
+	Scoring  scoringv1.ScoringServiceClient
+	Campaign campaignv1.CampaignServiceClient
 }
 
 // Service is handoff, ready to run.
@@ -201,7 +203,7 @@ func (s *Service) afterReady(ctx context.Context, run func(context.Context) erro
 
 func (s *Service) serve(ctx context.Context) error {
 	return pkgrpc.Serve(ctx, pkgrpc.ServeOptions{
-		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
+		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log, Access: s.deps.Access,
 		Register: func(g *grpc.Server) { handoffv1.RegisterHandoffServiceServer(g, s.server) },
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			handoffv1.RegisterHandoffServiceHandler,

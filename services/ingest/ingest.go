@@ -86,6 +86,8 @@ type Deps struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	HTTP, GRPC net.Listener
+	// Access says who may use the API; nil: only callers on this machine.
+	Access *rpc.Access
 	// SMTP takes mails that come back; nil: none are taken that way.
 	SMTP net.Listener
 	// Handoff is told what CRMs say became of a lead. Without it that waits on
@@ -244,7 +246,8 @@ func (s *Service) serve(ctx context.Context) error {
 		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
 	})
 	return rpc.Serve(ctx, rpc.ServeOptions{
-		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
+		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log, Access: s.deps.Access,
+		Fronted:  len(s.proxies) > 0 || rpc.Elsewhere(s.cfg.PublicURL),
 		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			ingestv1.RegisterIngestServiceHandler,

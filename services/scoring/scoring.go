@@ -60,6 +60,8 @@ type Deps struct {
 	Now func() time.Time
 	// HTTP and GRPC are open listeners; the service closes them.
 	HTTP, GRPC net.Listener
+	// Access says who may use the API; nil: only callers on this machine.
+	Access *pkgrpc.Access
 }
 
 // Service is scoring, ready to run.
@@ -128,7 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 func (s *Service) serve(ctx context.Context) error {
 	return pkgrpc.Serve(ctx, pkgrpc.ServeOptions{
-		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log,
+		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log, Access: s.deps.Access,
 		Register: func(g *grpc.Server) { scoringv1.RegisterScoringServiceServer(g, s.server) },
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			scoringv1.RegisterScoringServiceHandler,

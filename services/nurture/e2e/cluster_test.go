@@ -34,6 +34,7 @@ type cluster struct {
 	redis   string
 	ports   map[string]string // "ingest http" -> host:port
 	secret  string
+	access  accessFile
 	mails   *inbox.Inbox
 	desk    *crmdesk.Desk
 	running []*process
@@ -50,6 +51,7 @@ func newCluster(t *testing.T) *cluster {
 		c.ports[name+" http"], c.ports[name+" grpc"] = freePort(t), freePort(t)
 	}
 	c.build("nurture")
+	c.access = newAccessFile(t, c.bin)
 	t.Cleanup(c.killAll)
 	c.startEngines()
 	c.openWorld()
@@ -90,7 +92,7 @@ func (c *cluster) openWorld() {
 	if c.mails, err = inbox.New(inbox.Options{SMTP: smtp, HTTP: listen(c.t), Log: log}); err != nil {
 		c.t.Fatal(err)
 	}
-	c.desk, err = crmdesk.New(crmdesk.Options{HTTP: deskDoor, Secret: c.secret, Handoff: "http://" + c.ports["handoff http"], Log: log})
+	c.desk, err = crmdesk.New(crmdesk.Options{HTTP: deskDoor, Secret: c.secret, Handoff: "http://" + c.ports["handoff http"], Token: c.access.sales, Log: log})
 	if err != nil {
 		c.t.Fatal(err)
 	}

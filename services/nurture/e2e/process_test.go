@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,7 @@ func (c *cluster) run(name, path string, args ...string) *process {
 	c.t.Helper()
 	p := &process{name: name, cmd: exec.Command(path, args...), out: &bytes.Buffer{}, done: make(chan error, 1)} //nolint:noctx // it is ended by signal, not by context
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.Env = append(os.Environ(), "NURTURE_ACCESS_FILE="+c.access.file, "NURTURE_TOKEN="+c.access.services)
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatalf("start %s: %v", name, err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Ten leads go through four processes, a NATS server and a redis-server: the
-// same services as in the story, each on its own.
+// same services as in the story, each on its own, and everybody needs a token.
 func TestFourProcessesOnRealEnginesDoTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds five binaries")
@@ -41,6 +41,7 @@ func TestFourProcessesOnRealEnginesDoTheSame(t *testing.T) {
 	if snap.Parked > 0 || snap.AtArrival != 2 || c.mails.Counts().Doubles > 0 || crowd.Refused() > 0 {
 		t.Errorf("parked %d, ready at arrival %d, sent twice %d, refused %d", snap.Parked, snap.AtArrival, c.mails.Counts().Doubles, crowd.Refused())
 	}
+	c.onlyWithToken()
 	c.flushRedis()
 	reports, err := box.VerifyLog(t.Context(), b, box.Verification{Config: c.example, Service: "all", DataKey: strings.Repeat("cd", 32)})
 	if err != nil {

@@ -29,6 +29,7 @@ type settings struct {
 	Redis    string          `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string          `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string          `yaml:"grpc_addr" help:"where gRPC is served"`
+	Access   string          `yaml:"access" help:"file that says whose tokens open the API (NURTURE_ACCESS_FILE); empty: callers on this machine only"`
 	Ingest   string          `yaml:"ingest_addr" help:"gRPC of ingest"`
 	Scoring  string          `yaml:"scoring_addr" help:"gRPC of scoring"`
 	LogLevel slog.Level      `yaml:"log_level" help:"debug, info, warn or error"`
@@ -39,7 +40,8 @@ func main() { os.Exit(daemon.Run(context.Background(), run)) }
 
 func run(ctx context.Context) (err error) {
 	set := settings{
-		NATS: "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379", HTTP: "127.0.0.1:8082", GRPC: "127.0.0.1:9082",
+		Access: os.Getenv("NURTURE_ACCESS_FILE"),
+		NATS:   "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379", HTTP: "127.0.0.1:8082", GRPC: "127.0.0.1:9082",
 		Ingest: "127.0.0.1:9080", Scoring: "127.0.0.1:9081", Campaign: campaign.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
@@ -55,6 +57,9 @@ func run(ctx context.Context) (err error) {
 	closers.Add("telemetry", flush)
 
 	deps := campaign.Deps{Log: tel.Log}
+	if deps.Access, err = rpc.OpenAccess(rpc.AccessOptions{File: set.Access, Log: tel.Log}); err != nil {
+		return err
+	}
 	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "campaign", Log: tel.Log}); err != nil {
 		return err
 	}

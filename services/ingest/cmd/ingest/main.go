@@ -27,6 +27,7 @@ type settings struct {
 	Redis    string        `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string        `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string        `yaml:"grpc_addr" help:"where gRPC is served"`
+	Access   string        `yaml:"access" help:"file that says whose tokens open the API (NURTURE_ACCESS_FILE); empty: callers on this machine only"`
 	Handoff  string        `yaml:"handoff_addr" help:"gRPC of handoff, which is told what CRMs say; empty: no source may be of kind crm"`
 	LogLevel slog.Level    `yaml:"log_level" help:"debug, info, warn or error"`
 	Ingest   ingest.Config `yaml:"ingest"`
@@ -36,7 +37,8 @@ func main() { os.Exit(daemon.Run(context.Background(), run)) }
 
 func run(ctx context.Context) (err error) {
 	set := settings{
-		NATS: "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
+		Access: os.Getenv("NURTURE_ACCESS_FILE"),
+		NATS:   "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
 		HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:9080", Handoff: "127.0.0.1:9083", Ingest: ingest.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
@@ -52,6 +54,9 @@ func run(ctx context.Context) (err error) {
 	closers.Add("telemetry", flush)
 
 	deps := ingest.Deps{Log: tel.Log}
+	if deps.Access, err = rpc.OpenAccess(rpc.AccessOptions{File: set.Access, Log: tel.Log}); err != nil {
+		return err
+	}
 	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "ingest", Log: tel.Log}); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/daemon"
+	"github.com/nurturehq/nurture/pkg/rpc"
 	"github.com/nurturehq/nurture/services/nurture/internal/crmdesk"
 	"github.com/nurturehq/nurture/services/nurture/internal/funnel"
 	"github.com/nurturehq/nurture/services/nurture/internal/inbox"
@@ -27,6 +28,9 @@ type Options struct {
 	Data string
 	// Config is the directory with sources, model, programs, templates and routes.
 	Config string
+	// Access is a file that says whose tokens open the API. Empty: access.yaml in
+	// Config when it is there, else callers on this machine need no token.
+	Access string
 	// NATSURL and RedisURL name engines that run already; empty: embedded ones.
 	NATSURL, RedisURL string
 	// MonitorURL is the monitoring endpoint of that NATS, asked once whether it
@@ -49,6 +53,7 @@ type Box struct {
 	keys    Keys
 	natsURL string
 	redis   redis.UniversalClient
+	access  *rpc.Access
 	open    daemon.Closers
 	doors   map[string]net.Listener
 	parts   []part
@@ -85,6 +90,9 @@ func Open(ctx context.Context, o Options) (_ *Box, err error) {
 	if b.keys, err = loadKeys(o.Data); err != nil {
 		return nil, err
 	}
+	if b.access, err = rpc.OpenAccess(rpc.AccessOptions{File: o.accessFile(), Log: o.Log}); err != nil {
+		return nil, err
+	}
 	if b.doors, err = openDoors(ctx, o.Doors); err != nil {
 		return nil, err
 	}
@@ -107,7 +115,7 @@ func (b *Box) openPages() (err error) {
 		return err
 	}
 	b.Desk, err = crmdesk.New(crmdesk.Options{
-		HTTP: b.doors[DeskHTTP], Secret: b.keys.Webhook, Handoff: b.URL(HandoffHTTP),
+		HTTP: b.doors[DeskHTTP], Secret: b.keys.Webhook, Handoff: b.URL(HandoffHTTP), Token: b.access.Token(),
 		Journal: filepath.Join(b.opts.Data, "crmdesk.jsonl"), Log: b.opts.Log,
 	})
 	b.Live = funnel.Follow(b.Bus, time.Now)
@@ -136,6 +144,17 @@ func (b *Box) Addr(door string) string { return b.doors[door].Addr().String() }
 
 // NATSURL is where the log can be reached.
 func (b *Box) NATSURL() string { return b.natsURL }
+
+// accessFile is where the tokens are; empty: nowhere.
+func (o Options) accessFile() string {
+	if o.Access != "" {
+		return o.Access
+	}
+	if file := filepath.Join(o.Config, accessFile); isFile(file) {
+		return file
+	}
+	return ""
+}
 
 // checkConfig looks for the directory before anything is opened.
 func checkConfig(dir string) error {

@@ -2,9 +2,11 @@ package box
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/nurturehq/nurture/pkg/access"
 	"github.com/nurturehq/nurture/services/campaign"
 	"github.com/nurturehq/nurture/services/handoff"
 	"github.com/nurturehq/nurture/services/ingest"
@@ -23,6 +25,7 @@ func Lint(dir string) error {
 		lintConsent(filepath.Join(dir, consentFile)),
 		scoring.Lint(filepath.Join(dir, "model.yaml")),
 		campaign.Lint(dir),
+		lintAccess(filepath.Join(dir, accessFile)),
 		routes,
 	)
 }
@@ -35,6 +38,21 @@ func lintConsent(file string) error {
 		return nil
 	}
 	return ingest.LintConsent(file)
+}
+
+// accessFile may be left out: then only callers on this machine are served.
+const accessFile = "access.yaml"
+
+func lintAccess(file string) error {
+	if !isFile(file) {
+		return nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read access file: %w", err)
+	}
+	_, err = access.Parse(file, raw)
+	return err
 }
 
 func isFile(path string) bool {

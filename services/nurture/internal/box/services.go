@@ -62,7 +62,7 @@ func (b *Box) dial() (p peers, err error) {
 			return nil
 		}
 		var c *grpc.ClientConn
-		if c, err = rpc.Dial(b.Addr(door)); err == nil {
+		if c, err = rpc.DialAs(b.Addr(door), b.access.Token()); err == nil {
 			b.open.Add("connection to "+door, func(context.Context) error { return c.Close() })
 		}
 		return c
@@ -78,7 +78,7 @@ func (b *Box) dial() (p peers, err error) {
 
 func (b *Box) ingest(p peers) (func(context.Context) error, error) {
 	s, err := ingest.New(b.ingestConfig(), ingest.Deps{
-		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[IngestHTTP], GRPC: b.doors[IngestGRPC],
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[IngestHTTP], GRPC: b.doors[IngestGRPC], Access: b.access,
 		Handoff: p.handoff,
 	})
 	if err != nil {
@@ -89,7 +89,7 @@ func (b *Box) ingest(p peers) (func(context.Context) error, error) {
 
 func (b *Box) scoring(peers) (func(context.Context) error, error) {
 	s, err := scoring.New(b.scoringConfig(), scoring.Deps{
-		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[ScoringHTTP], GRPC: b.doors[ScoringGRPC],
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[ScoringHTTP], GRPC: b.doors[ScoringGRPC], Access: b.access,
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (b *Box) scoring(peers) (func(context.Context) error, error) {
 
 func (b *Box) campaign(p peers) (func(context.Context) error, error) {
 	s, err := campaign.New(b.campaignConfig(), campaign.Deps{
-		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[CampaignHTTP], GRPC: b.doors[CampaignGRPC],
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[CampaignHTTP], GRPC: b.doors[CampaignGRPC], Access: b.access,
 		Ingest: p.ingest, Scoring: p.scoring,
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func (b *Box) campaign(p peers) (func(context.Context) error, error) {
 
 func (b *Box) handoff(p peers) (func(context.Context) error, error) {
 	s, err := handoff.New(b.handoffConfig(), handoff.Deps{
-		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[HandoffHTTP], GRPC: b.doors[HandoffGRPC],
+		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[HandoffHTTP], GRPC: b.doors[HandoffGRPC], Access: b.access,
 		Ingest: p.ingest, Scoring: p.scoring, Campaign: p.campaign,
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func askedIngest(err error, id string) error {
 	if status.Code(err) == codes.NotFound {
 		return fmt.Errorf("%s (lead %q)", status.Convert(err).Message(), id)
 	}
-	return fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", status.Convert(err).Message())
+	return unanswered(err)
 }
 
 // certify shows a certificate to a person and keeps it for machines.

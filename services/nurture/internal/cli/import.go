@@ -193,7 +193,7 @@ func (f *importFlags) meanings(cmd *cobra.Command, client ingestv1.IngestService
 }
 
 func asked(err error) error {
-	return fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", status.Convert(err).Message())
+	return unanswered(err)
 }
 
 // bring runs the import and says what became of it.

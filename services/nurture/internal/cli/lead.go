@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -22,8 +23,8 @@ func newLead() *cobra.Command {
 	return group("lead", "Look at one lead, hand out its data, or forget it", newLeadShow(), newLeadConsents(), newLeadExport(), newLeadErase(), newLeadErasure())
 }
 
-// addrs are where the four services answer gRPC.
-type addrs struct{ host, ingest, scoring, campaign, handoff string }
+// addrs are where the four services answer gRPC, and the token that they ask for.
+type addrs struct{ host, ingest, scoring, campaign, handoff, token string }
 
 func addrFlags(cmd *cobra.Command) *addrs {
 	a := &addrs{}
@@ -33,7 +34,16 @@ func addrFlags(cmd *cobra.Command) *addrs {
 	f.StringVar(&a.scoring, "scoring-addr", "", "host:port of scoring's gRPC (default port 9081 of --addr)")
 	f.StringVar(&a.campaign, "campaign-addr", "", "host:port of campaign's gRPC (default port 9082 of --addr)")
 	f.StringVar(&a.handoff, "handoff-addr", "", "host:port of handoff's gRPC (default port 9083 of --addr)")
+	f.StringVar(&a.token, "token", "", "token of the API, where one is asked for (better NURTURE_TOKEN: other users see the arguments of a program)")
 	return a
+}
+
+// opened is the token to show.
+func (a *addrs) opened() string {
+	if a.token != "" {
+		return a.token
+	}
+	return os.Getenv("NURTURE_TOKEN")
 }
 
 // peers are the clients of the four services.
@@ -52,7 +62,7 @@ func (a *addrs) dial() (*peers, error) {
 		if target == "" {
 			target = net.JoinHostPort(a.host, port)
 		}
-		conn, err := rpc.Dial(target)
+		conn, err := rpc.DialAs(target, a.opened())
 		if err != nil {
 			p.close()
 			return nil, fmt.Errorf("dial %s: %w", target, err)
@@ -76,6 +86,15 @@ func (a *addrs) dial() (*peers, error) {
 		d.use(conn)
 	}
 	return p, nil
+}
+
+// unanswered says why ingest gave no answer, and what to do.
+func unanswered(err error) error {
+	s := status.Convert(err)
+	if s.Code() == codes.Unauthenticated || s.Code() == codes.PermissionDenied {
+		return fmt.Errorf("ask ingest: %s", s.Message())
+	}
+	return fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", s.Message())
 }
 
 func (p *peers) close() {
@@ -121,7 +140,7 @@ func (p *peers) biography(ctx context.Context, id string) (*biography, error) {
 	case status.Code(err) == codes.NotFound:
 		return nil, fmt.Errorf("there is no lead %q: ids are in the answers of the forms and on the CRM desk", id)
 	case err != nil:
-		return nil, fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", status.Convert(err).Message())
+		return nil, unanswered(err)
 	}
 	s := &biography{lead: lead.GetLead()}
 	return s, p.rest(ctx, id, s)

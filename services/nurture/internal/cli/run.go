@@ -52,6 +52,7 @@ func (f *runFlags) declare(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.box.Data, "data", "data", "directory that keeps the log, the keys and the CRM's journal")
 	flags.StringVar(&f.box.Config, "config", "deploy/example", "directory with sources, model, programs and routes")
+	flags.StringVar(&f.box.Access, "access", os.Getenv("NURTURE_ACCESS_FILE"), "file that says whose tokens open the API (NURTURE_ACCESS_FILE; default access.yaml of --config when it is there, else no tokens)")
 	flags.StringVar(&f.box.NATSURL, "nats", os.Getenv("NATS_URL"), "use this NATS server instead of an embedded one (NATS_URL)")
 	flags.StringVar(&f.box.MonitorURL, "nats-monitor", os.Getenv("NATS_MONITOR_URL"), "monitoring address of that server, asked whether it is durable (NATS_MONITOR_URL)")
 	flags.StringVar(&f.box.RedisURL, "redis", os.Getenv("REDIS_URL"), "use this Redis instead of an embedded stand-in (REDIS_URL)")

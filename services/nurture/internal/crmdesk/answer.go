@@ -100,6 +100,9 @@ func (d *Desk) call(ctx context.Context, method, path string, in, out proto.Mess
 		return fmt.Errorf("build request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if d.opts.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+d.opts.Token)
+	}
 	resp, err := d.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("call handoff: %w", err)

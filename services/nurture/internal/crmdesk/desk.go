@@ -26,6 +26,8 @@ type Options struct {
 	Secret string
 	// Handoff is the base URL of handoff's REST API, e.g. "http://127.0.0.1:8083".
 	Handoff string
+	// Token opens handoff's API. Optional.
+	Token string
 	// Journal is a file that keeps the received webhooks over a restart. Empty: none.
 	Journal string
 	Log     *slog.Logger

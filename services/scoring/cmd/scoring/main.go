@@ -13,6 +13,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/config"
 	"github.com/nurturehq/nurture/pkg/daemon"
 	"github.com/nurturehq/nurture/pkg/engines"
+	"github.com/nurturehq/nurture/pkg/rpc"
 	"github.com/nurturehq/nurture/pkg/telemetry"
 
 	"github.com/nurturehq/nurture/services/scoring"
@@ -25,6 +26,7 @@ type settings struct {
 	Redis    string         `yaml:"redis_url" help:"the cache; empty: none"`
 	HTTP     string         `yaml:"http_addr" help:"where HTTP is served"`
 	GRPC     string         `yaml:"grpc_addr" help:"where gRPC is served"`
+	Access   string         `yaml:"access" help:"file that says whose tokens open the API (NURTURE_ACCESS_FILE); empty: callers on this machine only"`
 	LogLevel slog.Level     `yaml:"log_level" help:"debug, info, warn or error"`
 	Scoring  scoring.Config `yaml:"scoring"`
 }
@@ -33,7 +35,8 @@ func main() { os.Exit(daemon.Run(context.Background(), run)) }
 
 func run(ctx context.Context) (err error) {
 	set := settings{
-		NATS: "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
+		Access: os.Getenv("NURTURE_ACCESS_FILE"),
+		NATS:   "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
 		HTTP: "127.0.0.1:8081", GRPC: "127.0.0.1:9081", Scoring: scoring.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
@@ -49,6 +52,9 @@ func run(ctx context.Context) (err error) {
 	closers.Add("telemetry", flush)
 
 	deps := scoring.Deps{Log: tel.Log}
+	if deps.Access, err = rpc.OpenAccess(rpc.AccessOptions{File: set.Access, Log: tel.Log}); err != nil {
+		return err
+	}
 	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "scoring", Log: tel.Log}); err != nil {
 		return err
 	}
