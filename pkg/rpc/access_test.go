@@ -227,4 +227,3 @@ func TestNobodyIntroducesHimselfAsSomebodyElse(t *testing.T) {
 		t.Errorf("gRPC: %v", err)
 	}
 }
-
