@@ -710,7 +710,7 @@ type Permission struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Purpose string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	Allowed bool                   `protobuf:"varint,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
-	// "granted", "opt_out_basis", "legitimate_interest", "not_granted",
+	// "granted", "opt_out_basis", "legitimate_interest", "contract", "not_granted",
 	// "awaiting_confirmation", "withdrawn" or "suppressed_address".
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When the answer behind it was given; absent without an answer.
