@@ -107,7 +107,7 @@ func (s *Service) admit(ctx context.Context, subs []person.Submission) []person.
 		return s.count(ctx, subs, refuseAll(make([]person.Outcome, len(subs)), err))
 	}
 	defer leave()
-	outcomes := s.accept(ctx, subs)
+	outcomes := s.flow(ctx, subs)
 	s.tally.took(ctx, name, s.deps.Now().Sub(began))
 	return outcomes
 }

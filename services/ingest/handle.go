@@ -33,15 +33,23 @@ const (
 // errBusy: more events are in flight than this process works on at once.
 var errBusy = errors.New("too many events are in flight; send again in a moment")
 
-// accept is THE FLOW of every event, whatever way it came: whose is it, claim
-// what is new, record it, and give what changed hands to its new owner. It
-// answers after all is durable, one outcome per submission, in order.
+// accept takes events whose sender no limits of a source bind: the platform's
+// own services, and NATS, which keeps what is not taken yet. Others are admitted
+// (admit.go).
 func (s *Service) accept(ctx context.Context, subs []person.Submission) []person.Outcome {
-	outcomes := make([]person.Outcome, len(subs))
-	if !s.inFlight.TryAcquire(int64(len(subs))) {
-		return s.count(ctx, subs, refuseAll(outcomes, rpc.RetryAfter(errBusy, codes.ResourceExhausted, busyFor)))
+	leave, err := s.gate.enter(nil, len(subs), s.deps.Now())
+	if err != nil {
+		return s.count(ctx, subs, refuseAll(make([]person.Outcome, len(subs)), err))
 	}
-	defer s.inFlight.Release(int64(len(subs)))
+	defer leave()
+	return s.flow(ctx, subs)
+}
+
+// flow is THE FLOW of every event, whatever way it came: whose is it, claim what
+// is new, record it, and give what changed hands to its new owner. It answers
+// after all is durable, one outcome per submission, in order.
+func (s *Service) flow(ctx context.Context, subs []person.Submission) []person.Outcome {
+	outcomes := make([]person.Outcome, len(subs))
 	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
 	defer cancel()
 

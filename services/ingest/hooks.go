@@ -127,7 +127,7 @@ func (s *Service) acceptItems(ctx context.Context, told hook.Told) ([]person.Out
 		return nil, nil, nil
 	}
 	var refused []normal.Fault
-	outcomes := s.accept(ctx, subs)
+	outcomes := s.admit(ctx, subs)
 	for i, out := range outcomes {
 		switch {
 		case out.Err == nil && tasks[i] != "" && !out.Duplicate:
@@ -240,12 +240,10 @@ func (s *Service) checkHooks() error {
 // findExternal gives the lead that a source once captured under an id; empty
 // when there is none.
 func (s *Service) findExternal(ctx context.Context, src, id string) (string, error) {
-	answers, err := s.book.Resolve(ctx, []identity.Ask{{External: s.hasher.ExternalKey(src, id)}})
+	key := s.hasher.ExternalKey(src, id)
+	leads, err := s.book.Find(ctx, []identity.Key{key})
 	if err != nil {
 		return "", classify(err)
 	}
-	if !answers[0].Replayed {
-		return "", nil
-	}
-	return answers[0].Lead, nil
+	return leads[key], nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -109,7 +108,6 @@ type Service struct {
 
 	policies   *store.Policies
 	suppressed *store.Suppressed
-	inFlight   *semaphore.Weighted
 	metrics    *metrics
 	dialects   map[string]hook.Dialect
 	ring       *vault.Ring
@@ -154,7 +152,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: deps, sources: source.NewLive(sources.set), hasher: identity.NewHasher(secret),
-		inFlight: semaphore.NewWeighted(int64(cfg.MaxInFlight)), metrics: newMetrics(),
+		metrics:  newMetrics(),
 		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
 		dialects: dialects.All(web.NewAmazon(nil, deps.Now)), ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
 		gate: newGate(cfg.MaxInFlight), started: deps.Now(), proxies: proxies,

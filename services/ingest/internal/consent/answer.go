@@ -24,6 +24,18 @@ const (
 	MethodProvider    = "provider"
 )
 
+// Grounds on which a source says that its people may be written to, though
+// nobody asked them. They stand where an answer would, until there is one.
+const (
+	MethodInterest = "legitimate_interest"
+	MethodContract = "contract"
+)
+
+// Ground reports whether nobody gave this answer: it is a ground of its source.
+func Ground(c *leadv1.Consent) bool {
+	return c.GetMethod() == MethodInterest || c.GetMethod() == MethodContract
+}
+
 // Latest puts an answer into the list of the latest ones, sorted by purpose, and
 // reports whether it counts. The order in which answers arrive does not matter.
 func Latest(have []*leadv1.Consent, c *leadv1.Consent) ([]*leadv1.Consent, bool) {
@@ -52,9 +64,13 @@ func find(have []*leadv1.Consent, purpose string) (int, bool) {
 	})
 }
 
-// beats reports whether an answer takes the place of another one: the later one
+// beats reports whether an answer takes the place of another one: what a person
+// said that of a ground, whenever it came, else the later one
 // does, and of two at the same time the withdrawal, then the confirmed one.
 func beats(c, have *leadv1.Consent) bool {
+	if g := Ground(c); g != Ground(have) {
+		return !g
+	}
 	return cmp.Or(counts(c).Compare(counts(have)), cmp.Compare(rank(c), rank(have))) > 0
 }
 

@@ -45,6 +45,8 @@ func TestEveryPermissionHasANamedReason(t *testing.T) {
 	yes := &leadv1.Consent{Purpose: "marketing_email", Granted: true, At: at(1)}
 	waits := &leadv1.Consent{Purpose: "marketing_email", Pending: true, At: at(1), RequestedAt: at(1)}
 	no := &leadv1.Consent{Purpose: "marketing_email", At: at(1)}
+	interest := &leadv1.Consent{Purpose: "marketing_email", Granted: true, At: at(1), Method: MethodInterest}
+	contract := &leadv1.Consent{Purpose: "marketing_email", Granted: true, At: at(1), Method: MethodContract}
 	phone := &leadv1.Consent{Purpose: "phone_call", Granted: true, At: at(1)}
 	complaint := leadv1.Suppression_SUPPRESSION_COMPLAINT
 	for _, c := range []struct {
@@ -67,6 +69,11 @@ func TestEveryPermissionHasANamedReason(t *testing.T) {
 		{"no", "DE", "marketing_email", no, 0, TakenBack, false},
 		{"no beats the basis", "US", "marketing_email", no, 0, TakenBack, false},
 		{"suppression beats a yes", "DE", "marketing_email", yes, complaint, SuppressedAddress, false},
+		{"an interest where a yes is needed", "DE", "marketing_email", interest, 0, NotGranted, false},
+		{"an interest where none is", "US", "marketing_email", interest, 0, ByInterest, true},
+		{"an interest in what is asked everywhere", "US", "webinar", &leadv1.Consent{Purpose: "webinar", Granted: true, Method: MethodInterest}, 0, NotGranted, false},
+		{"a contract", "DE", "marketing_email", contract, 0, ByContract, true},
+		{"suppression beats a contract", "DE", "marketing_email", contract, complaint, SuppressedAddress, false},
 		{"suppression is about mails", "DE", "phone_call", phone, complaint, Granted, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,6 +106,7 @@ func TestAYesIsConfirmedWhereTheLawOrThePurposeWantsIt(t *testing.T) {
 		{"marketing_email", MethodDoubleOptIn, "DE", false},
 		{"marketing_email", MethodPage, "DE", false},
 		{"gossip", MethodAPI, "DE", true},
+		{"marketing_email", MethodInterest, "DE", false},
 	} {
 		answer := &leadv1.Consent{Purpose: c.purpose, Method: c.method, Granted: true}
 		if got := p.NeedsConfirmation(answer, c.country); got != c.want {
@@ -107,6 +115,21 @@ func TestAYesIsConfirmedWhereTheLawOrThePurposeWantsIt(t *testing.T) {
 		answer.Granted = false
 		if p.NeedsConfirmation(answer, c.country) {
 			t.Errorf("a no to %s must be confirmed", c.purpose)
+		}
+	}
+}
+
+func TestWhatAPersonSaidStandsWhateverGroundASourceNames(t *testing.T) {
+	for _, said := range []*leadv1.Consent{{Purpose: "p", At: at(1)}, {Purpose: "p", Granted: true, At: at(1)}} {
+		ground := &leadv1.Consent{Purpose: "p", Granted: true, At: at(9), Method: MethodInterest}
+		for _, order := range [][]*leadv1.Consent{{said, ground}, {ground, said}} {
+			var have []*leadv1.Consent
+			for _, c := range order {
+				have, _ = Latest(have, c)
+			}
+			if len(have) != 1 || have[0] != said {
+				t.Errorf("after %v: %v", order, have)
+			}
 		}
 	}
 }

@@ -22,6 +22,8 @@ const (
 	OptOutBasis Reason = "opt_out_basis"
 	// ByInterest: there is a legitimate interest, until somebody says no.
 	ByInterest Reason = "legitimate_interest"
+	// ByContract: the source has a contract with the person that wants it.
+	ByContract Reason = "contract"
 	// NotGranted: nobody has answered, and a yes is needed.
 	NotGranted Reason = "not_granted"
 	// AwaitingConfirmation: said, and not yet confirmed from the mailbox.
@@ -99,7 +101,7 @@ func (p *Policy) law(country string) jurisdiction {
 // mail's own link has its proof elsewhere.
 func (p *Policy) NeedsConfirmation(c *leadv1.Consent, country string) bool {
 	switch c.GetMethod() {
-	case MethodDoubleOptIn, MethodImport, MethodPage, MethodProvider, MethodOneClick:
+	case MethodDoubleOptIn, MethodImport, MethodPage, MethodProvider, MethodOneClick, MethodInterest, MethodContract:
 		return false
 	}
 	purpose := p.Purpose(c.GetPurpose())
@@ -126,6 +128,12 @@ func (p *Policy) decide(purpose Purpose, answer *leadv1.Consent, country string,
 	switch basis := p.law(country).basis; {
 	case suppressed:
 		reason = SuppressedAddress
+	case answer.GetMethod() == MethodContract:
+		allowed, reason = true, ByContract
+	case answer.GetMethod() == MethodInterest: // where the law asks for a yes, this is none
+		if basis != OptIn && purpose.basis != OptIn {
+			allowed, reason = true, ByInterest
+		}
 	case answer.GetGranted():
 		allowed, reason = true, Granted
 	case answer.GetPending():

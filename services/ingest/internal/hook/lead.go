@@ -175,7 +175,11 @@ func (l *Lead) ground() {
 	if c == nil || slices.ContainsFunc(l.req.GetConsents(), func(told *leadv1.Consent) bool { return told.GetPurpose() == c.Purpose }) {
 		return
 	}
-	l.Consent(&leadv1.Consent{Purpose: c.Purpose, Granted: true, Text: c.Text, TextVersion: c.Version})
+	method := "" // they agreed where they were asked
+	if c.Basis != "consent" {
+		method = c.Basis
+	}
+	l.Consent(&leadv1.Consent{Purpose: c.Purpose, Granted: true, Text: c.Text, TextVersion: c.Version, Method: method})
 }
 
 // known is a lead that the sender names by our own id.

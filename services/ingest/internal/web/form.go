@@ -95,7 +95,7 @@ func (r *routes) formSource(name string) (*source.Source, error) {
 
 // readForm reads the fields; it answers by itself what cannot be read.
 func (r *routes) readForm(w http.ResponseWriter, req *http.Request) (sent, bool) {
-	body, err := readAll(req.Body, maxForm, req.ContentLength)
+	body, err := r.unzipped(req, maxForm)
 	if errors.Is(err, errTooLarge) {
 		tooLarge(w, maxForm)
 		return sent{}, false
