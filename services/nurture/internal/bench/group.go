@@ -14,6 +14,7 @@ func Groups() []Group {
 	return []Group{
 		{"scoring", Scoring},
 		{"ingest", Ingest},
+		{"sources", Sources},
 		{"speed", Speed},
 		{"mails", Mails},
 		{"idle", Idle},
