@@ -26,6 +26,7 @@ func run(ctx context.Context, stderr io.Writer, main func(ctx context.Context) e
 	// Once the signal has come, the next one gets its default effect back.
 	defer context.AfterFunc(ctx, stop)()
 
+	go TendMemory(ctx)
 	err := main(ctx)
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):

@@ -15,12 +15,14 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/nurturehq/nurture/pkg/daemon"
 	"github.com/nurturehq/nurture/services/nurture/internal/bench"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go daemon.TendMemory(ctx) // as every service does
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	if err := profiled(*profile, func() error { return run(ctx, flag.Args()) }); err != nil {
