@@ -30,12 +30,20 @@ const (
 )
 
 // setIfNewer never moves an entry backwards, whoever writes late. EVAL only:
-// it must run the same on a real Redis and on the embedded stand-in.
+// it must run the same on a real Redis and on the embedded stand-in. It takes
+// many entries at once, because beginning a script costs more than what it does;
+// the arguments are how long they live, then a sequence and a record for each key.
 const setIfNewer = `
-local cur = redis.call('GETRANGE', KEYS[1], 0, 15)
-if cur >= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
+for i, key in ipairs(KEYS) do
+  if redis.call('GETRANGE', key, 0, 15) < ARGV[2*i] then
+    redis.call('SET', key, ARGV[2*i] .. ARGV[2*i+1], 'PX', ARGV[1])
+  end
+end
 return 1`
+
+// perScript bounds the entries of one script, for Redis does nothing else
+// meanwhile.
+const perScript = 100
 
 // CacheKey is where Redis holds a lead's record of a stream. The lead is the
 // hash tag, so a Redis cluster serves one lead's keys together.
@@ -142,20 +150,38 @@ func (c *cache) write(ctx context.Context, recs []stored) error {
 		if load {
 			pipe.ScriptLoad(ctx, setIfNewer) // Script.Load would forget its hash: a pipeline has no answer yet
 		}
-		for _, r := range recs {
-			if r.born { // a script costs ten times as much
-				pipe.SetNX(ctx, CacheKey(c.stream, r.lead), EncodeCache(r.seq, r.raw), cacheTTL)
-				continue
-			}
-			c.script.EvalSha(ctx, pipe, []string{CacheKey(c.stream, r.lead)},
-				fmt.Sprintf("%0*x", seqDigits, r.seq), r.raw, cacheTTL.Milliseconds())
-		}
+		c.fill(ctx, pipe, recs)
 		_, err := pipe.Exec(ctx)
 		if err == nil || !redis.HasErrorPrefix(err, "NOSCRIPT") {
 			return err
 		}
 	}
 	return errors.New("script cannot be loaded")
+}
+
+// fill adds the writes of records to a pipeline.
+func (c *cache) fill(ctx context.Context, pipe redis.Pipeliner, recs []stored) {
+	_, alone := c.rdb.(*redis.Client) // a cluster runs a script where one lead's keys are
+	most := 1
+	if alone {
+		most = perScript
+	}
+	var keys []string
+	args := []any{cacheTTL.Milliseconds()}
+	for _, r := range recs {
+		if r.born { // a script costs ten times as much
+			pipe.SetNX(ctx, CacheKey(c.stream, r.lead), EncodeCache(r.seq, r.raw), cacheTTL)
+			continue
+		}
+		keys = append(keys, CacheKey(c.stream, r.lead))
+		if args = append(args, fmt.Sprintf("%0*x", seqDigits, r.seq), r.raw); len(keys) == most {
+			c.script.EvalSha(ctx, pipe, keys, args...)
+			keys, args = nil, []any{cacheTTL.Milliseconds()}
+		}
+	}
+	if len(keys) > 0 {
+		c.script.EvalSha(ctx, pipe, keys, args...)
+	}
 }
 
 // usable reports whether Redis may be asked, and cleans up what is known to be
