@@ -44,14 +44,6 @@ func (o *others) BatchGetLeads(_ context.Context, r *ingestv1.BatchGetLeadsReque
 	return out, nil
 }
 
-func (o *others) GetLead(ctx context.Context, r *ingestv1.GetLeadRequest, _ ...grpc.CallOption) (*ingestv1.GetLeadResponse, error) {
-	all, _ := o.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: []string{r.GetLeadId()}})
-	if len(all.GetLeads()) == 0 {
-		return nil, status.Error(codes.NotFound, "unknown")
-	}
-	return &ingestv1.GetLeadResponse{Lead: all.GetLeads()[0]}, nil
-}
-
 func (o *others) ListActivities(context.Context, *ingestv1.ListActivitiesRequest, ...grpc.CallOption) (*ingestv1.ListActivitiesResponse, error) {
 	return &ingestv1.ListActivitiesResponse{Activities: []*leadv1.Activity{{Id: "a1", Type: "demo_requested", OccurredAt: timestamppb.Now()}}}, nil
 }

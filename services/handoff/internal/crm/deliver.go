@@ -60,8 +60,9 @@ type Deliverer struct {
 	Options
 	meters meters
 	// desks are as many as attempts may run at once.
-	desks chan struct{}
-	tell  *bus.Scribe
+	desks   chan struct{}
+	tell    *bus.Scribe
+	verdict verdict
 }
 
 // NewDeliverer makes a deliverer.

@@ -195,3 +195,23 @@ func TestAFirstDisablingIsForAllReplicasAndForEver(t *testing.T) {
 		t.Fatalf("%d posts, last outcome %v", b.posts.Load(), b.outcome(3))
 	}
 }
+
+func TestAnEndpointThatAnotherReplicaDisabledIsLeftAloneASecondLater(t *testing.T) {
+	b := newBench(t, code(200, ""))
+	now := time.Now()
+	b.Now = func() time.Time { return now }
+	says := func(want bool) {
+		t.Helper()
+		if got, err := b.isDisabled(t.Context()); err != nil || got != want {
+			t.Errorf("disabled: %v, %v; want %v", got, err, want)
+		}
+	}
+	says(false)
+	if _, err := b.Bus.Claim(t.Context(), b.disabledSubject(), nil); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(askedFor)
+	says(true)
+	now = now.Add(-time.Hour)
+	says(true) // for ever
+}

@@ -3,6 +3,8 @@ package crm
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -22,11 +24,44 @@ func (d *Deliverer) disabledSubject() string {
 	return bus.Subject(bus.Handoff, "endpoint-"+d.Endpoint.Key(), bus.KindClaim, "disabled")
 }
 
+// askedFor is how long the log's word that the endpoint is not disabled is
+// believed: every attempt would ask else, and wait behind the stream's commits.
+const askedFor = time.Second
+
+// verdict is what this process knows of the endpoint.
+type verdict struct {
+	mu sync.Mutex
+	// gone is for ever; enabled was true at that time.
+	gone    bool
+	enabled time.Time
+}
+
+// known gives what needs no question; ok tells whether there is anything.
+func (v *verdict) known(now time.Time) (gone, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.gone, v.gone || now.Sub(v.enabled) < askedFor
+}
+
+func (v *verdict) learn(gone bool, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone, v.enabled = v.gone || gone, now
+}
+
 func (d *Deliverer) isDisabled(ctx context.Context) (bool, error) {
 	if d.Endpoint == nil {
 		return false, nil
 	}
-	return d.exists(ctx, d.disabledSubject())
+	now := d.Now()
+	if gone, ok := d.verdict.known(now); ok {
+		return gone, nil
+	}
+	gone, err := d.exists(ctx, d.disabledSubject())
+	if err == nil {
+		d.verdict.learn(gone, now)
+	}
+	return gone, err
 }
 
 func (d *Deliverer) disable(ctx context.Context) error {
@@ -34,6 +69,7 @@ func (d *Deliverer) disable(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("disable endpoint: %w", err)
 	}
+	d.verdict.learn(true, d.Now())
 	if first {
 		d.Log.Error("the CRM answered 410 Gone: its endpoint is disabled and handoffs are parked; mend it, change the endpoint's generation, then redrive the parked deliveries")
 	}

@@ -39,8 +39,14 @@ func (e Evidence) Collect(ctx context.Context, h *handoffv1.Handoff) dossier.Par
 	parts, lead := dossier.Parts{Handoff: h}, h.GetLeadId()
 	q := questions{evidence: e, lead: lead}
 	q.ask(ctx, dossier.PartLead, true, func(ctx context.Context) error {
-		r, err := e.Ingest.GetLead(ctx, &ingestv1.GetLeadRequest{LeadId: lead})
-		parts.Lead = r.GetLead()
+		// Not from the log: a read of it waits behind the commits of a busy stream.
+		r, err := e.Ingest.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: []string{lead}})
+		if err == nil && len(r.GetLeads()) == 0 {
+			return status.Error(codes.NotFound, "ingest does not know the lead")
+		}
+		if err == nil {
+			parts.Lead = r.GetLeads()[0]
+		}
 		return err
 	})
 	q.ask(ctx, dossier.PartTimeline, true, func(ctx context.Context) error {

@@ -36,6 +36,7 @@ type owners struct {
 	scoringv1.ScoringServiceClient
 	campaignv1.CampaignServiceClient
 	leads      map[string]*leadv1.Lead
+	known      map[string]*leadv1.Lead
 	cached     map[string]*leadv1.View
 	err        error
 	views, log int
@@ -51,15 +52,15 @@ func (o *owners) BatchGetLeads(_ context.Context, r *ingestv1.BatchGetLeadsReque
 	o.log++
 	out := &ingestv1.BatchGetLeadsResponse{}
 	for _, id := range r.GetLeadIds() {
-		if l := o.leads[id]; l != nil && r.GetFresh() {
+		l := o.known[id]
+		if r.GetFresh() {
+			l = o.leads[id]
+		}
+		if l != nil {
 			out.Leads = append(out.Leads, l)
 		}
 	}
 	return out, o.err
-}
-
-func (o *owners) GetLead(context.Context, *ingestv1.GetLeadRequest, ...grpc.CallOption) (*ingestv1.GetLeadResponse, error) {
-	return &ingestv1.GetLeadResponse{Lead: &leadv1.Lead{LeadId: "l1"}}, nil
 }
 
 func (o *owners) ListActivities(context.Context, *ingestv1.ListActivitiesRequest, ...grpc.CallOption) (*ingestv1.ListActivitiesResponse, error) {
@@ -195,7 +196,7 @@ func TestAnOverdueLeadIsProposedToAnotherRep(t *testing.T) {
 }
 
 func TestEvidenceIsWhatCameInTime(t *testing.T) {
-	o := &owners{late: make(chan struct{})}
+	o := &owners{late: make(chan struct{}), known: map[string]*leadv1.Lead{"l1": {LeadId: "l1"}}}
 	e := feed.Evidence{Ingest: o, Scoring: o, Campaign: o, Log: slog.New(slog.DiscardHandler), Within: 20 * time.Millisecond}
 	p := e.Collect(t.Context(), &handoffv1.Handoff{LeadId: "l1"})
 	if !slices.Equal(p.Missing, []string{dossier.PartScore, dossier.PartTimeline}) {

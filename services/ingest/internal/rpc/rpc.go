@@ -160,7 +160,7 @@ func (s *Server) ListActivities(ctx context.Context, req *ingestv1.ListActivitie
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	history, err := s.Ledger.History(ctx, req.GetLeadId())
+	history, err := s.history(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list activities: %w", err)
 	}
@@ -177,6 +177,15 @@ func (s *Server) ListActivities(ctx context.Context, req *ingestv1.ListActivitie
 	}
 	limit := cmp.Or(int(req.GetLimit()), defaultActivities)
 	return &ingestv1.ListActivitiesResponse{Activities: acts[max(0, len(acts)-limit):]}, nil
+}
+
+// history reads a lead's records. The first record is all there is while there
+// is no other, and Redis has that of a lead that came just now.
+func (s *Server) history(ctx context.Context, lead string) ([]ledger.Entry[*ingestv1.State], error) {
+	if e, err := s.Ledger.Peek(ctx, lead); err == nil && e.Record.GetVersion() == 1 {
+		return []ledger.Entry[*ingestv1.State]{e}, nil
+	}
+	return s.Ledger.History(ctx, lead)
 }
 
 // activities reads what was done out of records, in the order it happened.
