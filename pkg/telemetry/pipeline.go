@@ -111,7 +111,7 @@ func (p *pipeline) startTraces(ctx context.Context, res *resource.Resource) erro
 	if err != nil {
 		return fmt.Errorf("OTEL_TRACES_EXPORTER: %w", err)
 	}
-	p.tracer = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(exporter))
+	p.tracer = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(masking{exporter}))
 	p.closers = append(p.closers, p.tracer.Shutdown)
 	return nil
 }
