@@ -16,7 +16,7 @@ func (p *pipeline) logger(opts Options) *slog.Logger {
 		export := otelslog.NewHandler(opts.Service, otelslog.WithLoggerProvider(p.logs))
 		h = slog.NewMultiHandler(h, atLeast{export, opts.Level})
 	}
-	return slog.New(h)
+	return slog.New(discreet{h})
 }
 
 // traced adds trace_id and span_id to the lines written inside a span.

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -33,11 +34,37 @@ func (s maskedSpan) Attributes() []attribute.KeyValue {
 	all := s.ReadOnlySpan.Attributes()
 	kept := make([]attribute.KeyValue, 0, len(all))
 	for _, a := range all {
-		if !visitor(a.Key, s.SpanKind()) {
-			kept = append(kept, a)
+		if visitor(a.Key, s.SpanKind()) {
+			continue
 		}
+		if a.Value.Type() == attribute.STRING {
+			a.Value = attribute.StringValue(redact(a.Value.AsString()))
+		}
+		kept = append(kept, a)
 	}
 	return kept
+}
+
+// Status tells what failed.
+func (s maskedSpan) Status() sdktrace.Status {
+	status := s.ReadOnlySpan.Status()
+	status.Description = redact(status.Description)
+	return status
+}
+
+// Events are what happened meanwhile, errors among it.
+func (s maskedSpan) Events() []sdktrace.Event {
+	events := slices.Clone(s.ReadOnlySpan.Events())
+	for i, e := range events {
+		events[i].Name = redact(e.Name)
+		events[i].Attributes = slices.Clone(e.Attributes)
+		for j, a := range e.Attributes {
+			if a.Value.Type() == attribute.STRING {
+				events[i].Attributes[j].Value = attribute.StringValue(redact(a.Value.AsString()))
+			}
+		}
+	}
+	return events
 }
 
 // visitor reports whether an attribute may say who called us. Spans have the

@@ -2,10 +2,14 @@ package telemetry
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -24,10 +28,15 @@ func TestSpansDoNotSayWhoCalled(t *testing.T) {
 	}
 	for _, kind := range []trace.SpanKind{trace.SpanKindServer, trace.SpanKindClient} {
 		_, span := provider.Tracer("t").Start(t.Context(), "s", trace.WithSpanKind(kind), trace.WithAttributes(note...))
+		span.SetStatus(codes.Error, "550 5.1.1 <ann.b+c@mail.example.com> unknown")
+		span.RecordError(errors.New("no lead ann%40example.com"))
 		span.End()
 	}
 	want := [][]string{{"http.route"}, {"http.route", "url.path", "network.peer.address"}}
 	for i, s := range out.GetSpans() {
+		if text := s.Status.Description + fmt.Sprint(s.Events); strings.Contains(text, "ann") || !strings.Contains(text, "550 5.1.1 <(address)> unknown") {
+			t.Errorf("%s says %s", s.SpanKind, text)
+		}
 		var keys []string
 		for _, a := range s.Attributes {
 			keys = append(keys, string(a.Key))
