@@ -1,9 +1,14 @@
 package handoff_test
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
@@ -41,8 +46,25 @@ func TestAQualifiedLeadReachesSalesWithTheEvidence(t *testing.T) {
 		t.Fatalf("got %v", h)
 	}
 	out, err := r.bus.LastMsg(t.Context(), bus.Outbound, bus.OutboundSubject("handoff.assigned"))
-	if err != nil || string(out.Data) != string(w.body) {
-		t.Fatalf("the event on OUTBOUND differs: %v\n%s\n%s", err, out.Data, w.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := struct {
+		ID, Type, Subject string
+		Data              json.RawMessage
+	}{}
+	told := &handoffv1.Dossier{}
+	if err := errors.Join(json.Unmarshal(out.Data, &event), protojson.Unmarshal(event.Data, told)); err != nil {
+		t.Fatal(err)
+	}
+	if event.ID != w.id || event.Type != w.kind || event.Subject != "lead-1" || told.GetVerdict() != d.GetVerdict() || !proto.Equal(told.GetScore(), d.GetScore()) ||
+		len(told.GetReasons()) != 2 || len(told.GetTouches()) != 1 || !slices.Equal(told.GetMissing(), []string{"lead", "timeline"}) {
+		t.Errorf("OUTBOUND has %s", out.Data)
+	}
+	for _, personal := range []string{"lead-1@acme.example", d.GetProfile().GetFirstName(), d.GetTimeline()[0].GetId()} {
+		if personal != "" && strings.Contains(string(out.Data), personal) {
+			t.Errorf("OUTBOUND has %q: %s", personal, out.Data)
+		}
 	}
 	r.qualify("lead-1") // again, while sales has it
 	r.arrive("lead-2")

@@ -61,6 +61,11 @@ func TestAfterAnErasureNothingOfThePersonIsLeft(t *testing.T) {
 			t.Errorf("records of ingest are not sealed: the %s is in %v", name, found)
 		}
 	}
+	for name, value := range canaries() {
+		if found := hits(t, filepath.Join(dir, "nats", "jetstream", "$G", "streams", "OUTBOUND"), value); len(found) > 0 {
+			t.Errorf("the world is told who it is: the %s is in %v", name, found)
+		}
+	}
 	api := p.api()
 	p.erase(api)
 	t.Logf("certificate %v", p.erased(api))

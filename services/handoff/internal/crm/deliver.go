@@ -228,12 +228,16 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 	if err := ask.Wait(); err != nil {
 		return nil, err
 	}
-	body, err := d.body(ctx, in, parts)
+	pack := &handoffv1.Dossier{LeadId: h.GetLeadId()}
+	if in.GetDelivery().GetType() != desk.TypeErased {
+		pack = dossier.Assemble(parts)
+	}
+	body, err := d.body(ctx, in, pack)
 	if err != nil {
 		told <- nil
 		return d.refuse(reasonTooLarge, err.Error()), nil
 	}
-	go func() { told <- d.publish(ctx, in, body) }()
+	go func() { told <- d.publish(ctx, in, pack) }()
 	outcome := d.refuse(reasonDisabled, "the endpoint answered 410 Gone before; mend it, change the endpoint's generation, then redeliver")
 	if !disabled {
 		outcome = d.post(ctx, in.GetDelivery().GetId(), body)
@@ -254,17 +258,13 @@ func (d *Deliverer) post(ctx context.Context, id string, body []byte) *handoffv1
 	return judge(answer, d.Now())
 }
 
-func (d *Deliverer) body(ctx context.Context, in *handoffv1.DeliveryIntended, parts dossier.Parts) ([]byte, error) {
+func (d *Deliverer) body(ctx context.Context, in *handoffv1.DeliveryIntended, pack *handoffv1.Dossier) ([]byte, error) {
 	del := in.GetDelivery()
-	pack := &handoffv1.Dossier{LeadId: parts.Handoff.GetLeadId()}
-	if del.GetType() != desk.TypeErased {
-		pack = dossier.Assemble(parts)
-	}
 	data, err := dossier.JSON(pack, MaxPayload-overhead)
 	if err != nil {
 		return nil, err
 	}
-	e := Event{ID: del.GetId(), Type: del.GetType(), Subject: parts.Handoff.GetLeadId(), Time: d.Now(), Data: data}
+	e := Event{ID: del.GetId(), Type: del.GetType(), Subject: pack.GetLeadId(), Time: d.Now(), Data: data}
 	h := nats.Header{}
 	bus.Inject(ctx, h)
 	if v := h["traceparent"]; len(v) > 0 {
@@ -273,10 +273,16 @@ func (d *Deliverer) body(ctx context.Context, in *handoffv1.DeliveryIntended, pa
 	return e.Encode()
 }
 
-// publish tells the world inside: the same event, once per delivery.
-func (d *Deliverer) publish(ctx context.Context, in *handoffv1.DeliveryIntended, body []byte) error {
+// publish tells the world inside: the same event, once per delivery, without the
+// person. A stream keeps what it is told, in the clear, where an erasure would have
+// to find it; whoever may know more asks for the dossier.
+func (d *Deliverer) publish(ctx context.Context, in *handoffv1.DeliveryIntended, pack *handoffv1.Dossier) error {
 	if in.GetAttempt() > 1 || in.GetDelivery().GetType() == desk.TypeErased { // ingest tells that one
 		return nil
+	}
+	body, err := d.body(ctx, in, dossier.Anonymous(pack))
+	if err != nil {
+		return err
 	}
 	msg := &nats.Msg{Subject: bus.OutboundSubject(OutboundKind(in.GetDelivery().GetType())), Data: body, Header: nats.Header{}}
 	msg.Header.Set(jetstream.MsgIDHeader, in.GetDelivery().GetId())
