@@ -127,6 +127,9 @@ func newRejectsRedrive() *cobra.Command {
 			if !got.GetTaken() {
 				return fmt.Errorf("reject %d stays: %s", id, wrong(got.GetFaults()))
 			}
+			if len(got.GetLeadIds()) == 0 { // it was for a worker, or tells nothing of a lead
+				return say(cmd, "redriven %d\n", id)
+			}
 			return say(cmd, "redriven %d: recorded for lead %s\n", id, strings.Join(got.GetLeadIds(), ", "))
 		})
 	}
