@@ -120,8 +120,10 @@ func (p *person) track() {
 	}
 	batch := []any{
 		map[string]any{"type": "page", "anonymousId": c["anonymous id"], "context": about, "properties": map[string]any{"url": p.page(), "path": "/pricing", "title": c["title of a page"]}},
-		map[string]any{"type": "identify", "userId": c["user id"], "anonymousId": c["anonymous id"], "context": about,
-			"traits": map[string]any{"email": c["e-mail"], "plan": c["attribute"], "crm_id": c["external id"]}},
+		map[string]any{
+			"type": "identify", "userId": c["user id"], "anonymousId": c["anonymous id"], "context": about,
+			"traits": map[string]any{"email": c["e-mail"], "plan": c["attribute"], "crm_id": c["external id"]},
+		},
 		map[string]any{"type": "track", "event": "Demo Viewed", "userId": c["user id"], "context": about, "properties": map[string]any{"comment": c["property"]}},
 	}
 	if status, answer := p.post("/v1/batch", "website-write-key", map[string]any{"batch": batch}); status != http.StatusOK {
@@ -133,8 +135,10 @@ func (p *person) track() {
 func (p *person) fail() {
 	p.t.Helper()
 	c := canaries()
-	bad := map[string]any{"type": "track", "userId": c["user id"], "context": map[string]any{"traits": map[string]any{"email": c["e-mail"]}},
-		"properties": map[string]any{"comment": c["words of a reject"]}} // a track without the name of its event
+	bad := map[string]any{
+		"type": "track", "userId": c["user id"], "context": map[string]any{"traits": map[string]any{"email": c["e-mail"]}},
+		"properties": map[string]any{"comment": c["words of a reject"]},
+	} // a track without the name of its event
 	if status, answer := p.post("/v1/batch", "website-write-key", map[string]any{"batch": []any{bad}}); status >= http.StatusInternalServerError {
 		p.t.Fatalf("the event that cannot be used: %d %s", status, answer)
 	}
