@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -24,6 +26,8 @@ const (
 	maxPipelined = 64
 	maxBatch     = 1000
 	maxRead      = 1000
+	// writers is how many batches of one group are on their way at once.
+	writers = 2
 )
 
 // Subject is where the claim of a key lives.
@@ -78,38 +82,53 @@ type write struct {
 	stored uint64
 }
 
-// write stores the claims, durably. Those that somebody else was faster with
-// come back with stored 0. With pipelined it never uses an atomic batch, in
-// which one conflict refuses all.
-func (l claimLog) write(ctx context.Context, writes []write, pipelined bool) error {
-	for len(writes) > 0 {
-		n := min(len(writes), maxBatch)
-		if err := l.writePart(ctx, writes[:n], pipelined || !l.pace.Batches(n)); err != nil {
-			return fmt.Errorf("claim %d identities: %w", n, err)
-		}
-		writes = writes[n:]
-	}
-	return nil
+// post is one message on its way to the log, and what to do when it is stored.
+type post struct {
+	msg    *nats.Msg
+	stored func(seq uint64)
 }
 
-func (l claimLog) writePart(ctx context.Context, writes []write, pipelined bool) error {
-	if !pipelined {
-		return l.batch(ctx, writes)
-	}
-	begin := l.now()
-	err := l.pipeline(ctx, writes)
-	l.pace.Piped(len(writes), l.now().Sub(begin))
-	return err
-}
-
-func (l claimLog) pipeline(ctx context.Context, writes []write) error {
-	acks := make([]jetstream.PubAckFuture, len(writes))
+// write stores the claims, durably, and the messages beside them in the same
+// commits. Those claims that somebody else was faster with come back with stored
+// 0. With pipelined it never uses an atomic batch, in which one conflict refuses
+// all.
+func (l claimLog) write(ctx context.Context, writes []write, beside []post, pipelined bool) error {
+	posts := make([]post, 0, len(writes)+len(beside))
 	for i, w := range writes {
 		msg, err := w.message()
 		if err != nil {
 			return err
 		}
-		if acks[i], err = l.bus.JS.PublishMsgAsync(msg); err != nil {
+		posts = append(posts, post{msg, func(seq uint64) { writes[i].stored = seq }})
+	}
+	var all errgroup.Group
+	all.SetLimit(writers)
+	for part := range slices.Chunk(append(posts, beside...), maxBatch) {
+		all.Go(func() error {
+			if err := l.writePart(ctx, part, pipelined || !l.pace.Batches(len(part))); err != nil {
+				return fmt.Errorf("claim identities: %w", err)
+			}
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+func (l claimLog) writePart(ctx context.Context, posts []post, pipelined bool) error {
+	if !pipelined {
+		return l.batch(ctx, posts)
+	}
+	begin := l.now()
+	err := l.pipeline(ctx, posts)
+	l.pace.Piped(len(posts), l.now().Sub(begin))
+	return err
+}
+
+func (l claimLog) pipeline(ctx context.Context, posts []post) error {
+	acks := make([]jetstream.PubAckFuture, len(posts))
+	for i, p := range posts {
+		var err error
+		if acks[i], err = l.bus.JS.PublishMsgAsync(p.msg); err != nil {
 			return bus.Classify(err)
 		}
 	}
@@ -117,7 +136,7 @@ func (l claimLog) pipeline(ctx context.Context, writes []write) error {
 	for i, ack := range acks {
 		select {
 		case got := <-ack.Ok():
-			writes[i].stored = got.Sequence
+			posts[i].stored(got.Sequence)
 		case err := <-ack.Err():
 			if err = bus.Classify(err); !errors.Is(err, bus.ErrConflict) {
 				failed = err
@@ -129,24 +148,20 @@ func (l claimLog) pipeline(ctx context.Context, writes []write) error {
 	return failed
 }
 
-func (l claimLog) batch(ctx context.Context, writes []write) error {
-	msgs := make([]*nats.Msg, len(writes))
-	for i, w := range writes {
-		msg, err := w.message()
-		if err != nil {
-			return err
-		}
-		msgs[i] = msg
+func (l claimLog) batch(ctx context.Context, posts []post) error {
+	msgs := make([]*nats.Msg, len(posts))
+	for i, p := range posts {
+		msgs[i] = p.msg
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.JS, msgs)
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.JS, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	if err = bus.Classify(err); errors.Is(err, bus.ErrConflict) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	for i := range writes {
-		writes[i].stored = ack.Sequence - uint64(len(writes)-1-i)
+	for i, p := range posts {
+		p.stored(ack.Sequence - uint64(len(posts)-1-i)) //nolint:gosec // i counts a batch
 	}
 	return nil
 }

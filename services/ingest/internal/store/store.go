@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/nurturehq/nurture/pkg/bus"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
@@ -37,9 +39,10 @@ type Options struct {
 	Now func() time.Time
 	// Held reads what is known about leads; a lead without record is left out.
 	Held func(ctx context.Context, leads []string) (map[string]identity.Held, error)
-	// Born is told of leads that are about to begin, while their identities are
-	// claimed. Optional; its error is nobody's.
-	Born func(ctx context.Context, leads []string) error
+	// Born makes what a lead that is about to begin needs on the log beside its
+	// claims, in the same commit; it hears whether it was stored. What was not is
+	// made later. Optional.
+	Born func(lead string) (msg *nats.Msg, stored func(), err error)
 	// CacheKeys bounds the claims kept in memory. Default 100000.
 	CacheKeys int
 }
@@ -49,7 +52,7 @@ type Book struct {
 	log   claimLog
 	now   func() time.Time
 	held  func(ctx context.Context, leads []string) (map[string]identity.Held, error)
-	born  func(ctx context.Context, leads []string) error
+	born  func(lead string) (*nats.Msg, func(), error)
 	cache *cache
 	intro *introduced
 
@@ -162,7 +165,7 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 		// A visitor nobody remembers is most likely new: claiming tells as much as
 		// reading, and a claim that is refused costs no fsync. It pays only while
 		// claims go one by one, for one refused claim refuses a whole batch.
-		if round > 0 || !g.lone || b.log.pace.Batches(len(unknown)) {
+		if round > 0 || !g.lone || b.log.pace.Batches(b.each()*len(unknown)) {
 			if err := b.look(ctx, g, unknown); err != nil {
 				return err
 			}
@@ -171,10 +174,11 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 		if err != nil || len(writes) == 0 {
 			return err
 		}
-		welcomed := b.welcome(ctx, g)
-		err = b.log.write(ctx, writes, round >= patient)
-		<-welcomed
+		beside, err := b.welcome(g)
 		if err != nil {
+			return err
+		}
+		if err := b.log.write(ctx, writes, beside, round >= patient); err != nil {
 			return err
 		}
 		if b.keep(g, writes) {
@@ -184,20 +188,21 @@ func (b *Book) settle(ctx context.Context, g *group) error {
 	return ErrContended
 }
 
-// welcome tells of the leads that the answers begin, at the same time as their
-// identities are claimed; the channel closes when that is done.
-func (b *Book) welcome(ctx context.Context, g *group) <-chan struct{} {
-	done := make(chan struct{})
-	leads := g.begun()
-	if b.born == nil || len(leads) == 0 {
-		close(done)
-		return done
+// welcome makes what the leads that the answers begin need beside their claims.
+func (b *Book) welcome(g *group) ([]post, error) {
+	if b.born == nil {
+		return nil, nil
 	}
-	go func() {
-		defer close(done)
-		_ = b.born(ctx, leads) // what it prepares is made later otherwise
-	}()
-	return done
+	leads := g.begun()
+	beside := make([]post, len(leads))
+	for i, lead := range leads {
+		msg, stored, err := b.born(lead)
+		if err != nil {
+			return nil, fmt.Errorf("begin lead: %w", err)
+		}
+		beside[i] = post{msg, func(uint64) { stored() }}
+	}
+	return beside, nil
 }
 
 // look reads claims that nobody remembers into the group's view.
@@ -230,6 +235,14 @@ func (b *Book) decide(ctx context.Context, g *group) ([]write, error) {
 	}
 }
 
+// each is how many messages a claim of a new lead is written with.
+func (b *Book) each() int {
+	if b.born == nil {
+		return 1
+	}
+	return 2
+}
+
 // keep remembers what was won and forgets what was lost; it reports whether all
 // was won.
 func (b *Book) keep(g *group, writes []write) (all bool) {
@@ -258,7 +271,7 @@ func (b *Book) Repoint(ctx context.Context, moves []identity.Repoint) error {
 	for i, m := range moves {
 		writes[i] = write{key: m.Key, to: m.To, seq: m.Seq}
 	}
-	err := b.log.write(ctx, writes, true)
+	err := b.log.write(ctx, writes, nil, true)
 	for _, w := range writes {
 		if w.stored == 0 {
 			b.cache.drop(w.key)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"pgregory.net/rapid"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -67,7 +68,7 @@ func TestABatchThatLosesARaceClaimsTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := mine.log.write(t.Context(), writes, false); err != nil {
+	if err := mine.log.write(t.Context(), writes, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	if mine.keep(g, writes) {
@@ -76,6 +77,32 @@ func TestABatchThatLosesARaceClaimsTheRest(t *testing.T) {
 	answers := resolve(t, mine, asks...)
 	if answers[70].Lead != taken {
 		t.Errorf("number 70 is %s, expected %s", answers[70].Lead, taken)
+	}
+}
+
+func TestWhatANewLeadNeedsIsStoredWithItsClaim(t *testing.T) {
+	for _, n := range []int{3, 1500} { // one behind the other, and in batches
+		log := bustest.New(t)
+		book := newBook(log, 0)
+		var mu sync.Mutex
+		told := map[string]bool{}
+		book.born = func(lead string) (*nats.Msg, func(), error) {
+			msg := bus.ExpectLast(&nats.Msg{Subject: bus.Subject(bus.Leads, lead, bus.KindKey), Data: []byte(lead)}, 0)
+			return msg, func() { mu.Lock(); defer mu.Unlock(); told[lead] = true }, nil
+		}
+		asks := make([]identity.Ask, n)
+		for i := range asks {
+			asks[i].Anonymous = key(identity.Anonymous, i)
+		}
+		for _, a := range resolve(t, book, asks...) {
+			got, err := log.LastMsg(t.Context(), bus.Leads, bus.Subject(bus.Leads, a.Lead, bus.KindKey))
+			if err != nil || string(got.Data) != a.Lead || !told[a.Lead] {
+				t.Fatalf("of %d: %v, %v, told %v", n, got, err, told[a.Lead])
+			}
+		}
+		if len(told) != n {
+			t.Errorf("%d leads were begun, want %d", len(told), n)
+		}
 	}
 }
 

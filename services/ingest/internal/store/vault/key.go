@@ -47,11 +47,12 @@ type found struct {
 // isTombstone reports whether the key was destroyed.
 func (f found) isTombstone() bool { return errors.Is(f.err, ledger.ErrForgotten) }
 
-// Born makes the data keys of leads that are about to begin. It is a kindness:
-// a lead whose key is not there gets one before its first record is sealed.
-func (v *Vault) Born(ctx context.Context, leads []string) error {
-	_, err := v.create(ctx, leads)
-	return err
+// Born makes the data key of a lead that is about to begin; stored is to be
+// called when the message is on the log.
+func (v *Vault) Born(lead string) (msg *nats.Msg, stored func(), err error) {
+	key := NewKey()
+	msg, err = v.message(lead, key, 0)
+	return msg, func() { v.memory.put(lead, key) }, err
 }
 
 // keys gives the data keys of leads. A lead without one is not in the answer

@@ -73,6 +73,19 @@ func ann(t testing.TB) *ledgerv1.Record {
 	return rec
 }
 
+// begin stores the data key of a new lead.
+func begin(t *testing.T, v *Vault, lead string) {
+	t.Helper()
+	msg, stored, err := v.Born(lead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.bus.Publish(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	stored()
+}
+
 func TestASealedRecordTellsNobodyWhoItIsAbout(t *testing.T) {
 	v := New(bustest.New(t), ring(t, 1), 10)
 	whole := ann(t)
@@ -115,9 +128,7 @@ func TestARecordOpensForItsLeadAlone(t *testing.T) {
 	v := New(bustest.New(t), ring(t, 1), 10)
 	s := &ledger.Sheet{Lead: "l1", Record: ann(t)}
 	v.Seal(t.Context(), []*ledger.Sheet{s})
-	if err := v.Born(t.Context(), []string{"l2"}); err != nil {
-		t.Fatal(err)
-	}
+	begin(t, v, "l2")
 	other := &ledger.Sheet{Lead: "l2", Record: s.Record}
 	none := &ledger.Sheet{Lead: "l3", Record: s.Record}
 	changed := &ledger.Sheet{Lead: "l1", Record: proto.CloneOf(s.Record)}
@@ -199,9 +210,7 @@ func TestRewrappingLeavesEveryKeyInTheNewestOne(t *testing.T) {
 	s := &ledger.Sheet{Lead: "l0", Record: ann(t)}
 	old.Seal(t.Context(), []*ledger.Sheet{s})
 	for i := range 20 {
-		if err := old.Born(t.Context(), []string{fmt.Sprintf("l%d", i+1)}); err != nil {
-			t.Fatal(err)
-		}
+		begin(t, old, fmt.Sprintf("l%d", i+1))
 	}
 	if err := old.Destroy(t.Context(), "l5"); err != nil {
 		t.Fatal(err)
