@@ -1425,7 +1425,9 @@ type Dossier struct {
 	Touches  []*v12.Touch      `protobuf:"bytes,11,rep,name=touches,proto3" json:"touches,omitempty"`
 	Handoff  *Handoff          `protobuf:"bytes,12,opt,name=handoff,proto3" json:"handoff,omitempty"`
 	// Parts that could not be had in time or had to be cut to fit, by field name.
-	Missing       []string `protobuf:"bytes,13,rep,name=missing,proto3" json:"missing,omitempty"`
+	Missing []string `protobuf:"bytes,13,rep,name=missing,proto3" json:"missing,omitempty"`
+	// What the address says by itself; absent when nothing.
+	Flags         *v1.Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1547,6 +1549,13 @@ func (x *Dossier) GetHandoff() *Handoff {
 func (x *Dossier) GetMissing() []string {
 	if x != nil {
 		return x.Missing
+	}
+	return nil
+}
+
+func (x *Dossier) GetFlags() *v1.Flags {
+	if x != nil {
+		return x.Flags
 	}
 	return nil
 }
@@ -2758,7 +2767,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x03why\x18\x13 \x01(\tR\x03why\x123\n" +
 	"\aheld_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x06heldAt\x12\x14\n" +
 	"\x05looks\x18\x15 \x01(\rR\x05looks\x123\n" +
-	"\alook_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x06lookAt\"\x84\x05\n" +
+	"\alook_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x06lookAt\"\xb2\x05\n" +
 	"\aDossier\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12=\n" +
@@ -2775,7 +2784,8 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	" \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\bprograms\x124\n" +
 	"\atouches\x18\v \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\x125\n" +
 	"\ahandoff\x18\f \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x12\x18\n" +
-	"\amissing\x18\r \x03(\tR\amissing\"u\n" +
+	"\amissing\x18\r \x03(\tR\amissing\x12,\n" +
+	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"u\n" +
 	"\x05State\x125\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x125\n" +
 	"\ahistory\x18\x02 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\ahistory\"g\n" +
@@ -2947,7 +2957,8 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*v1.Activity)(nil),              // 45: nurture.lead.v1.Activity
 	(*v12.Enrollment)(nil),           // 46: nurture.campaign.v1.Enrollment
 	(*v12.Touch)(nil),                // 47: nurture.campaign.v1.Touch
-	(*v1.View)(nil),                  // 48: nurture.lead.v1.View
+	(*v1.Flags)(nil),                 // 48: nurture.lead.v1.Flags
+	(*v1.View)(nil),                  // 49: nurture.lead.v1.View
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
@@ -2985,51 +2996,52 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	46, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
 	47, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
 	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
-	20, // 35: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
-	20, // 36: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	48, // 37: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
-	39, // 38: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	25, // 39: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
-	26, // 40: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
-	27, // 41: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
-	28, // 42: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
-	29, // 43: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
-	30, // 44: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
-	31, // 45: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
-	32, // 46: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
-	33, // 47: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
-	36, // 48: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
-	35, // 49: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
-	34, // 50: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
-	19, // 51: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
-	19, // 52: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	38, // 53: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	38, // 54: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	38, // 55: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
-	0,  // 56: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	39, // 57: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	39, // 58: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 59: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 60: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 61: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 62: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 63: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 64: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 65: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
-	17, // 66: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 67: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 68: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 69: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 70: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 71: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 72: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 73: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
-	18, // 74: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	67, // [67:75] is the sub-list for method output_type
-	59, // [59:67] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	48, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
+	20, // 36: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 37: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
+	49, // 38: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	39, // 39: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	25, // 40: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
+	26, // 41: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
+	27, // 42: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
+	28, // 43: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
+	29, // 44: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
+	30, // 45: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
+	31, // 46: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
+	32, // 47: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
+	33, // 48: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
+	36, // 49: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
+	35, // 50: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
+	34, // 51: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
+	19, // 52: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
+	19, // 53: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
+	38, // 54: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 55: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	38, // 56: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	0,  // 57: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
+	39, // 58: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	39, // 59: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	3,  // 60: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 61: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 62: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 63: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 64: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 65: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 66: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 67: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 68: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 69: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 70: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 71: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 72: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 73: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 74: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 75: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	68, // [68:76] is the sub-list for method output_type
+	60, // [60:68] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }

@@ -839,7 +839,15 @@ type State struct {
 	// What became of the latest mails, oldest first, for counting soft bounces.
 	Mails []*MailResult `protobuf:"bytes,25,rep,name=mails,proto3" json:"mails,omitempty"`
 	// Number of requests to confirm a consent ever, for their ids.
-	Requests      uint64 `protobuf:"varint,10,opt,name=requests,proto3" json:"requests,omitempty"`
+	Requests uint64 `protobuf:"varint,10,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Content hash of the rules by which opens, clicks and addresses were judged
+	// last; empty: by none yet.
+	Signals string `protobuf:"bytes,15,opt,name=signals,proto3" json:"signals,omitempty"`
+	// Opens and clicks that wait for their verdict, and those judged a moment ago,
+	// oldest first.
+	Hits []*v1.Activity `protobuf:"bytes,16,rep,name=hits,proto3" json:"hits,omitempty"`
+	// Number of opens and clicks ever.
+	HitsTotal     uint64 `protobuf:"varint,17,opt,name=hits_total,json=hitsTotal,proto3" json:"hits_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -958,6 +966,27 @@ func (x *State) GetRequests() uint64 {
 	return 0
 }
 
+func (x *State) GetSignals() string {
+	if x != nil {
+		return x.Signals
+	}
+	return ""
+}
+
+func (x *State) GetHits() []*v1.Activity {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *State) GetHitsTotal() uint64 {
+	if x != nil {
+		return x.HitsTotal
+	}
+	return 0
+}
+
 // Event is one fact in an ingest record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -977,6 +1006,7 @@ type Event struct {
 	//	*Event_Erased
 	//	*Event_ConfirmationAsked
 	//	*Event_SuppressionLifted
+	//	*Event_Judged
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1141,6 +1171,15 @@ func (x *Event) GetSuppressionLifted() *SuppressionLifted {
 	return nil
 }
 
+func (x *Event) GetJudged() *Judged {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Judged); ok {
+			return x.Judged
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -1193,6 +1232,10 @@ type Event_SuppressionLifted struct {
 	SuppressionLifted *SuppressionLifted `protobuf:"bytes,16,opt,name=suppression_lifted,json=suppressionLifted,proto3,oneof"`
 }
 
+type Event_Judged struct {
+	Judged *Judged `protobuf:"bytes,18,opt,name=judged,proto3,oneof"`
+}
+
 func (*Event_Captured) isEvent_Fact() {}
 
 func (*Event_Identified) isEvent_Fact() {}
@@ -1216,6 +1259,8 @@ func (*Event_Erased) isEvent_Fact() {}
 func (*Event_ConfirmationAsked) isEvent_Fact() {}
 
 func (*Event_SuppressionLifted) isEvent_Fact() {}
+
+func (*Event_Judged) isEvent_Fact() {}
 
 // Captured: the lead exists from now on.
 type Captured struct {
@@ -1442,6 +1487,11 @@ type Apply struct {
 	ConsentAct *ConsentAct `protobuf:"bytes,16,opt,name=consent_act,json=consentAct,proto3" json:"consent_act,omitempty"`
 	// What the suppression list says about the address in capture.
 	Address *SuppressionEntry `protobuf:"bytes,17,opt,name=address,proto3" json:"address,omitempty"`
+	// Content hash of the rules that signals are judged by; empty: those that
+	// judged the lead last.
+	Signals string `protobuf:"bytes,18,opt,name=signals,proto3" json:"signals,omitempty"`
+	// Judge these opens and clicks again, and the address.
+	Rejudge *Rejudge `protobuf:"bytes,19,opt,name=rejudge,proto3" json:"rejudge,omitempty"`
 	// The lead whose identity led here, when it is merged into this one.
 	Origin string `protobuf:"bytes,5,opt,name=origin,proto3" json:"origin,omitempty"`
 	// The account that the event names, looked up before it was folded.
@@ -1527,6 +1577,20 @@ func (x *Apply) GetConsentAct() *ConsentAct {
 func (x *Apply) GetAddress() *SuppressionEntry {
 	if x != nil {
 		return x.Address
+	}
+	return nil
+}
+
+func (x *Apply) GetSignals() string {
+	if x != nil {
+		return x.Signals
+	}
+	return ""
+}
+
+func (x *Apply) GetRejudge() *Rejudge {
+	if x != nil {
+		return x.Rejudge
 	}
 	return nil
 }
@@ -2265,7 +2329,7 @@ var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
+	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/signal.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
 	"\x03Who\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
@@ -2322,7 +2386,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x16ListActivitiesResponse\x129\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x19.nurture.lead.v1.ActivityR\n" +
-	"activities\"\x8f\x04\n" +
+	"activities\"\xf7\x04\n" +
 	"\x05State\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x1f\n" +
@@ -2338,7 +2402,11 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\terased_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\x123\n" +
 	"\x05mails\x18\x19 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\x12\x1a\n" +
 	"\brequests\x18\n" +
-	" \x01(\x04R\brequests\"\xe0\x06\n" +
+	" \x01(\x04R\brequests\x12\x18\n" +
+	"\asignals\x18\x0f \x01(\tR\asignals\x12-\n" +
+	"\x04hits\x18\x10 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\x12\x1d\n" +
+	"\n" +
+	"hits_total\x18\x11 \x01(\x04R\thitsTotal\"\x95\a\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -2360,7 +2428,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\bunmerged\x18\v \x01(\v2\x1b.nurture.ingest.v1.UnmergedH\x00R\bunmerged\x123\n" +
 	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erased\x12U\n" +
 	"\x12confirmation_asked\x18\x0f \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x11confirmationAsked\x12U\n" +
-	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLiftedB\x06\n" +
+	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLifted\x123\n" +
+	"\x06judged\x18\x12 \x01(\v2\x19.nurture.ingest.v1.JudgedH\x00R\x06judgedB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
@@ -2378,7 +2447,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x03 \x01(\x01R\n" +
-	"confidence\"\xd5\x03\n" +
+	"confidence\"\xa5\x04\n" +
 	"\x05Apply\x12?\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestR\acapture\x12\x1d\n" +
 	"\n" +
@@ -2388,7 +2457,9 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x06policy\x18\x0f \x01(\tR\x06policy\x12>\n" +
 	"\vconsent_act\x18\x10 \x01(\v2\x1d.nurture.ingest.v1.ConsentActR\n" +
 	"consentAct\x12=\n" +
-	"\aaddress\x18\x11 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\aaddress\x12\x16\n" +
+	"\aaddress\x18\x11 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\aaddress\x12\x18\n" +
+	"\asignals\x18\x12 \x01(\tR\asignals\x124\n" +
+	"\arejudge\x18\x13 \x01(\v2\x1a.nurture.ingest.v1.RejudgeR\arejudge\x12\x16\n" +
 	"\x06origin\x18\x05 \x01(\tR\x06origin\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x06 \x01(\tR\taccountId\x12+\n" +
@@ -2541,55 +2612,57 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Erased)(nil),                    // 44: nurture.ingest.v1.Erased
 	(*ConfirmationAsked)(nil),         // 45: nurture.ingest.v1.ConfirmationAsked
 	(*SuppressionLifted)(nil),         // 46: nurture.ingest.v1.SuppressionLifted
-	(*ConsentAct)(nil),                // 47: nurture.ingest.v1.ConsentAct
-	(*SuppressionEntry)(nil),          // 48: nurture.ingest.v1.SuppressionEntry
-	(*Step)(nil),                      // 49: nurture.ingest.v1.Step
-	(*Fetch)(nil),                     // 50: nurture.ingest.v1.Fetch
-	(*Sales)(nil),                     // 51: nurture.ingest.v1.Sales
-	(*v1.Permission)(nil),             // 52: nurture.lead.v1.Permission
-	(*ImportLeadsRequest)(nil),        // 53: nurture.ingest.v1.ImportLeadsRequest
-	(*ExportLeadsRequest)(nil),        // 54: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportEventsRequest)(nil),       // 55: nurture.ingest.v1.ExportEventsRequest
-	(*EraseLeadRequest)(nil),          // 56: nurture.ingest.v1.EraseLeadRequest
-	(*GetErasureRequest)(nil),         // 57: nurture.ingest.v1.GetErasureRequest
-	(*ListErasuresRequest)(nil),       // 58: nurture.ingest.v1.ListErasuresRequest
-	(*RewrapKeysRequest)(nil),         // 59: nurture.ingest.v1.RewrapKeysRequest
-	(*TakeReturnRequest)(nil),         // 60: nurture.ingest.v1.TakeReturnRequest
-	(*ListPreferencesRequest)(nil),    // 61: nurture.ingest.v1.ListPreferencesRequest
-	(*UpdatePreferencesRequest)(nil),  // 62: nurture.ingest.v1.UpdatePreferencesRequest
-	(*ConfirmConsentRequest)(nil),     // 63: nurture.ingest.v1.ConfirmConsentRequest
-	(*AskConfirmationRequest)(nil),    // 64: nurture.ingest.v1.AskConfirmationRequest
-	(*AddSuppressionsRequest)(nil),    // 65: nurture.ingest.v1.AddSuppressionsRequest
-	(*RemoveSuppressionRequest)(nil),  // 66: nurture.ingest.v1.RemoveSuppressionRequest
-	(*CheckSuppressionRequest)(nil),   // 67: nurture.ingest.v1.CheckSuppressionRequest
-	(*ListSuppressionsRequest)(nil),   // 68: nurture.ingest.v1.ListSuppressionsRequest
-	(*ListSourcesRequest)(nil),        // 69: nurture.ingest.v1.ListSourcesRequest
-	(*TestSourceRequest)(nil),         // 70: nurture.ingest.v1.TestSourceRequest
-	(*ListRejectsRequest)(nil),        // 71: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 72: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 73: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 74: nurture.ingest.v1.DismissRejectRequest
-	(*ImportLeadsResponse)(nil),       // 75: nurture.ingest.v1.ImportLeadsResponse
-	(*ExportLeadsResponse)(nil),       // 76: nurture.ingest.v1.ExportLeadsResponse
-	(*EraseLeadResponse)(nil),         // 77: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureResponse)(nil),        // 78: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresResponse)(nil),      // 79: nurture.ingest.v1.ListErasuresResponse
-	(*RewrapKeysResponse)(nil),        // 80: nurture.ingest.v1.RewrapKeysResponse
-	(*TakeReturnResponse)(nil),        // 81: nurture.ingest.v1.TakeReturnResponse
-	(*ListPreferencesResponse)(nil),   // 82: nurture.ingest.v1.ListPreferencesResponse
-	(*UpdatePreferencesResponse)(nil), // 83: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentResponse)(nil),    // 84: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationResponse)(nil),   // 85: nurture.ingest.v1.AskConfirmationResponse
-	(*AddSuppressionsResponse)(nil),   // 86: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionResponse)(nil), // 87: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionResponse)(nil),  // 88: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsResponse)(nil),  // 89: nurture.ingest.v1.ListSuppressionsResponse
-	(*ListSourcesResponse)(nil),       // 90: nurture.ingest.v1.ListSourcesResponse
-	(*TestSourceResponse)(nil),        // 91: nurture.ingest.v1.TestSourceResponse
-	(*ListRejectsResponse)(nil),       // 92: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 93: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 94: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 95: nurture.ingest.v1.DismissRejectResponse
+	(*Judged)(nil),                    // 47: nurture.ingest.v1.Judged
+	(*ConsentAct)(nil),                // 48: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 49: nurture.ingest.v1.SuppressionEntry
+	(*Rejudge)(nil),                   // 50: nurture.ingest.v1.Rejudge
+	(*Step)(nil),                      // 51: nurture.ingest.v1.Step
+	(*Fetch)(nil),                     // 52: nurture.ingest.v1.Fetch
+	(*Sales)(nil),                     // 53: nurture.ingest.v1.Sales
+	(*v1.Permission)(nil),             // 54: nurture.lead.v1.Permission
+	(*ImportLeadsRequest)(nil),        // 55: nurture.ingest.v1.ImportLeadsRequest
+	(*ExportLeadsRequest)(nil),        // 56: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportEventsRequest)(nil),       // 57: nurture.ingest.v1.ExportEventsRequest
+	(*EraseLeadRequest)(nil),          // 58: nurture.ingest.v1.EraseLeadRequest
+	(*GetErasureRequest)(nil),         // 59: nurture.ingest.v1.GetErasureRequest
+	(*ListErasuresRequest)(nil),       // 60: nurture.ingest.v1.ListErasuresRequest
+	(*RewrapKeysRequest)(nil),         // 61: nurture.ingest.v1.RewrapKeysRequest
+	(*TakeReturnRequest)(nil),         // 62: nurture.ingest.v1.TakeReturnRequest
+	(*ListPreferencesRequest)(nil),    // 63: nurture.ingest.v1.ListPreferencesRequest
+	(*UpdatePreferencesRequest)(nil),  // 64: nurture.ingest.v1.UpdatePreferencesRequest
+	(*ConfirmConsentRequest)(nil),     // 65: nurture.ingest.v1.ConfirmConsentRequest
+	(*AskConfirmationRequest)(nil),    // 66: nurture.ingest.v1.AskConfirmationRequest
+	(*AddSuppressionsRequest)(nil),    // 67: nurture.ingest.v1.AddSuppressionsRequest
+	(*RemoveSuppressionRequest)(nil),  // 68: nurture.ingest.v1.RemoveSuppressionRequest
+	(*CheckSuppressionRequest)(nil),   // 69: nurture.ingest.v1.CheckSuppressionRequest
+	(*ListSuppressionsRequest)(nil),   // 70: nurture.ingest.v1.ListSuppressionsRequest
+	(*ListSourcesRequest)(nil),        // 71: nurture.ingest.v1.ListSourcesRequest
+	(*TestSourceRequest)(nil),         // 72: nurture.ingest.v1.TestSourceRequest
+	(*ListRejectsRequest)(nil),        // 73: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 74: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 75: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 76: nurture.ingest.v1.DismissRejectRequest
+	(*ImportLeadsResponse)(nil),       // 77: nurture.ingest.v1.ImportLeadsResponse
+	(*ExportLeadsResponse)(nil),       // 78: nurture.ingest.v1.ExportLeadsResponse
+	(*EraseLeadResponse)(nil),         // 79: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureResponse)(nil),        // 80: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresResponse)(nil),      // 81: nurture.ingest.v1.ListErasuresResponse
+	(*RewrapKeysResponse)(nil),        // 82: nurture.ingest.v1.RewrapKeysResponse
+	(*TakeReturnResponse)(nil),        // 83: nurture.ingest.v1.TakeReturnResponse
+	(*ListPreferencesResponse)(nil),   // 84: nurture.ingest.v1.ListPreferencesResponse
+	(*UpdatePreferencesResponse)(nil), // 85: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentResponse)(nil),    // 86: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationResponse)(nil),   // 87: nurture.ingest.v1.AskConfirmationResponse
+	(*AddSuppressionsResponse)(nil),   // 88: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionResponse)(nil), // 89: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionResponse)(nil),  // 90: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsResponse)(nil),  // 91: nurture.ingest.v1.ListSuppressionsResponse
+	(*ListSourcesResponse)(nil),       // 92: nurture.ingest.v1.ListSourcesResponse
+	(*TestSourceResponse)(nil),        // 93: nurture.ingest.v1.TestSourceResponse
+	(*ListRejectsResponse)(nil),       // 94: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 95: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 96: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 97: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	29, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
@@ -2614,111 +2687,114 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	39, // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
 	33, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
 	40, // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	33, // 22: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 23: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	16, // 24: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	32, // 25: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	31, // 26: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	17, // 27: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	18, // 28: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	41, // 29: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
-	42, // 30: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
-	43, // 31: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
-	44, // 32: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	45, // 33: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	46, // 34: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	34, // 35: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 36: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	34, // 37: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	18, // 38: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	47, // 39: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
-	48, // 40: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
-	49, // 41: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
-	1,  // 42: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 43: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 44: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	50, // 45: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
-	51, // 46: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
-	33, // 47: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	14, // 48: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	35, // 49: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	25, // 50: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	33, // 51: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	14, // 52: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	33, // 53: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
-	28, // 54: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	52, // 55: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	34, // 56: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	33, // 57: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	31, // 58: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	45, // 59: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	17, // 60: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	46, // 61: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	1,  // 62: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 63: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 64: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 65: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 66: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11, // 67: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	53, // 68: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	54, // 69: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	55, // 70: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	56, // 71: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	57, // 72: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	58, // 73: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	23, // 74: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	59, // 75: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	60, // 76: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	26, // 77: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	61, // 78: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	62, // 79: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	63, // 80: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	64, // 81: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	65, // 82: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	66, // 83: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	67, // 84: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	68, // 85: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	69, // 86: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	70, // 87: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
-	71, // 88: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	72, // 89: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	73, // 90: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	74, // 91: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	2,  // 92: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 93: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 94: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 95: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 96: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 97: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	75, // 98: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	76, // 99: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	22, // 100: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	77, // 101: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	78, // 102: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	79, // 103: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	24, // 104: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	80, // 105: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	81, // 106: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	27, // 107: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	82, // 108: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	83, // 109: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	84, // 110: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	85, // 111: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	86, // 112: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	87, // 113: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	88, // 114: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	89, // 115: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	90, // 116: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	91, // 117: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
-	92, // 118: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	93, // 119: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	94, // 120: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	95, // 121: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	92, // [92:122] is the sub-list for method output_type
-	62, // [62:92] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	32, // 22: nurture.ingest.v1.State.hits:type_name -> nurture.lead.v1.Activity
+	33, // 23: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 24: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	16, // 25: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	32, // 26: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	31, // 27: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	17, // 28: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	18, // 29: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	41, // 30: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
+	42, // 31: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
+	43, // 32: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
+	44, // 33: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	45, // 34: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	46, // 35: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	47, // 36: nurture.ingest.v1.Event.judged:type_name -> nurture.ingest.v1.Judged
+	34, // 37: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,  // 38: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	34, // 39: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	18, // 40: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	48, // 41: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	49, // 42: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	50, // 43: nurture.ingest.v1.Apply.rejudge:type_name -> nurture.ingest.v1.Rejudge
+	51, // 44: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
+	1,  // 45: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 46: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 47: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	52, // 48: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
+	53, // 49: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
+	33, // 50: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	14, // 51: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	35, // 52: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	25, // 53: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	33, // 54: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	14, // 55: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	33, // 56: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	28, // 57: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	54, // 58: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	34, // 59: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	33, // 60: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	31, // 61: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	45, // 62: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	17, // 63: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	46, // 64: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	1,  // 65: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,  // 66: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,  // 67: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,  // 68: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,  // 69: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11, // 70: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	55, // 71: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	56, // 72: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	57, // 73: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	58, // 74: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	59, // 75: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	60, // 76: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	23, // 77: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	61, // 78: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	62, // 79: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	26, // 80: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	63, // 81: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	64, // 82: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	65, // 83: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	66, // 84: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	67, // 85: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	68, // 86: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	69, // 87: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	70, // 88: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	71, // 89: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	72, // 90: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
+	73, // 91: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	74, // 92: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	75, // 93: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	76, // 94: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	2,  // 95: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 96: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 97: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 98: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 99: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 100: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	77, // 101: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	78, // 102: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	22, // 103: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	79, // 104: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	80, // 105: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	81, // 106: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	24, // 107: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	82, // 108: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	83, // 109: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	27, // 110: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	84, // 111: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	85, // 112: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	86, // 113: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	87, // 114: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	88, // 115: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	89, // 116: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	90, // 117: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	91, // 118: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	92, // 119: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	93, // 120: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
+	94, // 121: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	95, // 122: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	96, // 123: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	97, // 124: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	95, // [95:125] is the sub-list for method output_type
+	65, // [65:95] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -2732,6 +2808,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 	file_nurture_ingest_v1_list_proto_init()
 	file_nurture_ingest_v1_merge_proto_init()
 	file_nurture_ingest_v1_returns_proto_init()
+	file_nurture_ingest_v1_signal_proto_init()
 	file_nurture_ingest_v1_source_proto_init()
 	file_nurture_ingest_v1_ingest_proto_msgTypes[14].OneofWrappers = []any{
 		(*Event_Captured)(nil),
@@ -2746,6 +2823,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_Erased)(nil),
 		(*Event_ConfirmationAsked)(nil),
 		(*Event_SuppressionLifted)(nil),
+		(*Event_Judged)(nil),
 	}
 	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),

@@ -823,7 +823,9 @@ type Lead struct {
 	// record, as of now in the answer of an RPC.
 	Permissions []*Permission `protobuf:"bytes,18,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// When contact was forbidden; absent while it is not.
-	SuppressedAt  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=suppressed_at,json=suppressedAt,proto3" json:"suppressed_at,omitempty"`
+	SuppressedAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=suppressed_at,json=suppressedAt,proto3" json:"suppressed_at,omitempty"`
+	// What the address and the source say by themselves; absent when nothing.
+	Flags         *Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -998,6 +1000,104 @@ func (x *Lead) GetSuppressedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Lead) GetFlags() *Flags {
+	if x != nil {
+		return x.Flags
+	}
+	return nil
+}
+
+// Flags are what is known of a lead by its address or its company alone, or was
+// said by its source. docs/howto/signals.md says what follows from each.
+type Flags struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Anybody can have an address at this domain.
+	FreeMail bool `protobuf:"varint,1,opt,name=free_mail,json=freeMail,proto3" json:"free_mail,omitempty"`
+	// The address is thrown away after use.
+	Disposable bool `protobuf:"varint,2,opt,name=disposable,proto3" json:"disposable,omitempty"`
+	// Read by several people: info@, sales@.
+	RoleAddress bool `protobuf:"varint,3,opt,name=role_address,json=roleAddress,proto3" json:"role_address,omitempty"`
+	// Somebody tries things out: counted nowhere, handed over never.
+	Test       bool `protobuf:"varint,4,opt,name=test,proto3" json:"test,omitempty"`
+	Competitor bool `protobuf:"varint,5,opt,name=competitor,proto3" json:"competitor,omitempty"`
+	// One of our own: counted nowhere, handed over never.
+	OwnStaff      bool `protobuf:"varint,6,opt,name=own_staff,json=ownStaff,proto3" json:"own_staff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Flags) Reset() {
+	*x = Flags{}
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Flags) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Flags) ProtoMessage() {}
+
+func (x *Flags) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Flags.ProtoReflect.Descriptor instead.
+func (*Flags) Descriptor() ([]byte, []int) {
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Flags) GetFreeMail() bool {
+	if x != nil {
+		return x.FreeMail
+	}
+	return false
+}
+
+func (x *Flags) GetDisposable() bool {
+	if x != nil {
+		return x.Disposable
+	}
+	return false
+}
+
+func (x *Flags) GetRoleAddress() bool {
+	if x != nil {
+		return x.RoleAddress
+	}
+	return false
+}
+
+func (x *Flags) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *Flags) GetCompetitor() bool {
+	if x != nil {
+		return x.Competitor
+	}
+	return false
+}
+
+func (x *Flags) GetOwnStaff() bool {
+	if x != nil {
+		return x.OwnStaff
+	}
+	return false
+}
+
 // Activity is one thing a lead did.
 type Activity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1015,6 +1115,15 @@ type Activity struct {
 	Source     string                 `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
 	// Judged to be a machine: shown, never scored.
 	Machine bool `protobuf:"varint,7,opt,name=machine,proto3" json:"machine,omitempty"`
+	// An open or a click that waits for its verdict: nothing is concluded from it
+	// before the Judged event that follows.
+	Pending bool `protobuf:"varint,8,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Named reason of the verdict on an open or a click, like "human", "trap_link"
+	// or "link_burst"; empty for what is not judged.
+	Verdict string `protobuf:"bytes,9,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// What was seen of whoever opened or clicked. Personal, like a profile: only
+	// ingest reads it.
+	Hit *Hit `protobuf:"bytes,10,opt,name=hit,proto3" json:"hit,omitempty"`
 	// Of a soft email_bounced: the address counts as gone after this many mails in
 	// a row that bounced softly, with none delivered in between; 0 for never.
 	SoftBounceLimit uint32 `protobuf:"varint,13,opt,name=soft_bounce_limit,json=softBounceLimit,proto3" json:"soft_bounce_limit,omitempty"`
@@ -1024,7 +1133,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1145,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[5]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1158,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{5}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Activity) GetId() string {
@@ -1101,9 +1210,134 @@ func (x *Activity) GetMachine() bool {
 	return false
 }
 
+func (x *Activity) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *Activity) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Activity) GetHit() *Hit {
+	if x != nil {
+		return x.Hit
+	}
+	return nil
+}
+
 func (x *Activity) GetSoftBounceLimit() uint32 {
 	if x != nil {
 		return x.SoftBounceLimit
+	}
+	return 0
+}
+
+// Hit is what was seen of whoever loaded a picture or followed a link of a mail:
+// the evidence of a verdict, kept as it was seen so that better rules can judge
+// it again.
+type Hit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// User-Agent as it was sent, at most 256 bytes.
+	Agent string `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Network of the address: /24, or /48 of IPv6. Empty for one that is not of the
+	// internet.
+	Network string `protobuf:"bytes,2,opt,name=network,proto3" json:"network,omitempty"`
+	// The method was HEAD.
+	Head bool `protobuf:"varint,3,opt,name=head,proto3" json:"head,omitempty"`
+	// The link that people do not see.
+	Trap bool `protobuf:"varint,4,opt,name=trap,proto3" json:"trap,omitempty"`
+	// Tells the links of a mail apart; empty for an open.
+	Link string `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
+	// When the mail was made; absent when that is not known.
+	SentAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
+	// Leads whose links the same address followed within ten seconds, this one
+	// included; 0 when nobody counted.
+	Crowd         uint32 `protobuf:"varint,7,opt,name=crowd,proto3" json:"crowd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hit) Reset() {
+	*x = Hit{}
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hit) ProtoMessage() {}
+
+func (x *Hit) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hit.ProtoReflect.Descriptor instead.
+func (*Hit) Descriptor() ([]byte, []int) {
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Hit) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *Hit) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *Hit) GetHead() bool {
+	if x != nil {
+		return x.Head
+	}
+	return false
+}
+
+func (x *Hit) GetTrap() bool {
+	if x != nil {
+		return x.Trap
+	}
+	return false
+}
+
+func (x *Hit) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Hit) GetSentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SentAt
+	}
+	return nil
+}
+
+func (x *Hit) GetCrowd() uint32 {
+	if x != nil {
+		return x.Crowd
 	}
 	return 0
 }
@@ -1124,7 +1358,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1370,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[6]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1383,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{6}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *View) GetLeadId() string {
@@ -1215,14 +1449,21 @@ type Facts struct {
 	AccountId string `protobuf:"bytes,30,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// The lead that this one turned out to be: nothing is done for this one any
 	// more. Empty for a lead that stands for itself.
-	MergedInto    string `protobuf:"bytes,31,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	MergedInto string `protobuf:"bytes,31,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	// See Flags.
+	FreeMail      bool `protobuf:"varint,21,opt,name=free_mail,json=freeMail,proto3" json:"free_mail,omitempty"`
+	Disposable    bool `protobuf:"varint,22,opt,name=disposable,proto3" json:"disposable,omitempty"`
+	RoleAddress   bool `protobuf:"varint,23,opt,name=role_address,json=roleAddress,proto3" json:"role_address,omitempty"`
+	Test          bool `protobuf:"varint,24,opt,name=test,proto3" json:"test,omitempty"`
+	Competitor    bool `protobuf:"varint,25,opt,name=competitor,proto3" json:"competitor,omitempty"`
+	OwnStaff      bool `protobuf:"varint,26,opt,name=own_staff,json=ownStaff,proto3" json:"own_staff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1475,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[7]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1488,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{7}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Facts) GetHasEmail() bool {
@@ -1404,6 +1645,48 @@ func (x *Facts) GetMergedInto() string {
 	return ""
 }
 
+func (x *Facts) GetFreeMail() bool {
+	if x != nil {
+		return x.FreeMail
+	}
+	return false
+}
+
+func (x *Facts) GetDisposable() bool {
+	if x != nil {
+		return x.Disposable
+	}
+	return false
+}
+
+func (x *Facts) GetRoleAddress() bool {
+	if x != nil {
+		return x.RoleAddress
+	}
+	return false
+}
+
+func (x *Facts) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *Facts) GetCompetitor() bool {
+	if x != nil {
+		return x.Competitor
+	}
+	return false
+}
+
+func (x *Facts) GetOwnStaff() bool {
+	if x != nil {
+		return x.OwnStaff
+	}
+	return false
+}
+
 // ScoreFacts are what scoring says now.
 type ScoreFacts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1420,7 +1703,7 @@ type ScoreFacts struct {
 
 func (x *ScoreFacts) Reset() {
 	*x = ScoreFacts{}
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1715,7 @@ func (x *ScoreFacts) String() string {
 func (*ScoreFacts) ProtoMessage() {}
 
 func (x *ScoreFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_lead_v1_lead_proto_msgTypes[8]
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1728,7 @@ func (x *ScoreFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreFacts.ProtoReflect.Descriptor instead.
 func (*ScoreFacts) Descriptor() ([]byte, []int) {
-	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{8}
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ScoreFacts) GetFit() float64 {
@@ -1554,7 +1837,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
-	"\x05title\x18\x05 \x01(\tR\x05title\"\x9a\a\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\"\xc8\a\n" +
 	"\x04Lead\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12\x19\n" +
@@ -1585,7 +1868,19 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"mergedFrom\x12,\n" +
 	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\x12=\n" +
 	"\vpermissions\x18\x12 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12?\n" +
-	"\rsuppressed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fsuppressedAt\"\x90\x03\n" +
+	"\rsuppressed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fsuppressedAt\x12,\n" +
+	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"\xb8\x01\n" +
+	"\x05Flags\x12\x1b\n" +
+	"\tfree_mail\x18\x01 \x01(\bR\bfreeMail\x12\x1e\n" +
+	"\n" +
+	"disposable\x18\x02 \x01(\bR\n" +
+	"disposable\x12!\n" +
+	"\frole_address\x18\x03 \x01(\bR\vroleAddress\x12\x12\n" +
+	"\x04test\x18\x04 \x01(\bR\x04test\x12\x1e\n" +
+	"\n" +
+	"competitor\x18\x05 \x01(\bR\n" +
+	"competitor\x12\x1b\n" +
+	"\town_staff\x18\x06 \x01(\bR\bownStaff\"\xec\x03\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12I\n" +
@@ -1597,17 +1892,29 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"receivedAt\x12\x16\n" +
 	"\x06source\x18\x06 \x01(\tR\x06source\x12\x18\n" +
-	"\amachine\x18\a \x01(\bR\amachine\x12*\n" +
+	"\amachine\x18\a \x01(\bR\amachine\x12\x18\n" +
+	"\apending\x18\b \x01(\bR\apending\x12\x18\n" +
+	"\averdict\x18\t \x01(\tR\averdict\x12&\n" +
+	"\x03hit\x18\n" +
+	" \x01(\v2\x14.nurture.lead.v1.HitR\x03hit\x12*\n" +
 	"\x11soft_bounce_limit\x18\r \x01(\rR\x0fsoftBounceLimit\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x01\n" +
+	"\x03Hit\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x18\n" +
+	"\anetwork\x18\x02 \x01(\tR\anetwork\x12\x12\n" +
+	"\x04head\x18\x03 \x01(\bR\x04head\x12\x12\n" +
+	"\x04trap\x18\x04 \x01(\bR\x04trap\x12\x12\n" +
+	"\x04link\x18\x05 \x01(\tR\x04link\x123\n" +
+	"\asent_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x12\x14\n" +
+	"\x05crowd\x18\a \x01(\rR\x05crowd\"\xc8\x01\n" +
 	"\x04View\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12*\n" +
 	"\x04lead\x18\x02 \x01(\v2\x16.nurture.lead.v1.FactsR\x04lead\x121\n" +
 	"\x05score\x18\x03 \x01(\v2\x1b.nurture.lead.v1.ScoreFactsR\x05score\x12,\n" +
 	"\x05stage\x18\x04 \x01(\x0e2\x16.nurture.lead.v1.StageR\x05stage\x12\x1a\n" +
-	"\bprograms\x18\x05 \x03(\tR\bprograms\"\xc3\x06\n" +
+	"\bprograms\x18\x05 \x03(\tR\bprograms\"\xf4\a\n" +
 	"\x05Facts\x12\x1b\n" +
 	"\thas_email\x18\x01 \x01(\bR\bhasEmail\x12\x1b\n" +
 	"\thas_phone\x18\x02 \x01(\bR\bhasPhone\x12\x19\n" +
@@ -1642,7 +1949,17 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"account_id\x18\x1e \x01(\tR\taccountId\x12\x1f\n" +
 	"\vmerged_into\x18\x1f \x01(\tR\n" +
-	"mergedInto\x1a=\n" +
+	"mergedInto\x12\x1b\n" +
+	"\tfree_mail\x18\x15 \x01(\bR\bfreeMail\x12\x1e\n" +
+	"\n" +
+	"disposable\x18\x16 \x01(\bR\n" +
+	"disposable\x12!\n" +
+	"\frole_address\x18\x17 \x01(\bR\vroleAddress\x12\x12\n" +
+	"\x04test\x18\x18 \x01(\bR\x04test\x12\x1e\n" +
+	"\n" +
+	"competitor\x18\x19 \x01(\bR\n" +
+	"competitor\x12\x1b\n" +
+	"\town_staff\x18\x1a \x01(\bR\bownStaff\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8f\x01\n" +
@@ -1703,7 +2020,7 @@ func file_nurture_lead_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_lead_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(Stage)(0),                    // 0: nurture.lead.v1.Stage
 	(RejectReason)(0),             // 1: nurture.lead.v1.RejectReason
@@ -1713,49 +2030,54 @@ var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(*Consent)(nil),               // 5: nurture.lead.v1.Consent
 	(*Permission)(nil),            // 6: nurture.lead.v1.Permission
 	(*Lead)(nil),                  // 7: nurture.lead.v1.Lead
-	(*Activity)(nil),              // 8: nurture.lead.v1.Activity
-	(*View)(nil),                  // 9: nurture.lead.v1.View
-	(*Facts)(nil),                 // 10: nurture.lead.v1.Facts
-	(*ScoreFacts)(nil),            // 11: nurture.lead.v1.ScoreFacts
-	nil,                           // 12: nurture.lead.v1.Profile.AttributesEntry
-	nil,                           // 13: nurture.lead.v1.Attribution.ClickIdsEntry
-	nil,                           // 14: nurture.lead.v1.Activity.PropertiesEntry
-	nil,                           // 15: nurture.lead.v1.Facts.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Flags)(nil),                 // 8: nurture.lead.v1.Flags
+	(*Activity)(nil),              // 9: nurture.lead.v1.Activity
+	(*Hit)(nil),                   // 10: nurture.lead.v1.Hit
+	(*View)(nil),                  // 11: nurture.lead.v1.View
+	(*Facts)(nil),                 // 12: nurture.lead.v1.Facts
+	(*ScoreFacts)(nil),            // 13: nurture.lead.v1.ScoreFacts
+	nil,                           // 14: nurture.lead.v1.Profile.AttributesEntry
+	nil,                           // 15: nurture.lead.v1.Attribution.ClickIdsEntry
+	nil,                           // 16: nurture.lead.v1.Activity.PropertiesEntry
+	nil,                           // 17: nurture.lead.v1.Facts.AttributesEntry
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_nurture_lead_v1_lead_proto_depIdxs = []int32{
-	12, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
-	13, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
-	16, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
-	16, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
-	16, // 4: nurture.lead.v1.Consent.requested_at:type_name -> google.protobuf.Timestamp
-	16, // 5: nurture.lead.v1.Consent.asked_at:type_name -> google.protobuf.Timestamp
-	16, // 6: nurture.lead.v1.Permission.since:type_name -> google.protobuf.Timestamp
+	14, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
+	15, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
+	18, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
+	18, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
+	18, // 4: nurture.lead.v1.Consent.requested_at:type_name -> google.protobuf.Timestamp
+	18, // 5: nurture.lead.v1.Consent.asked_at:type_name -> google.protobuf.Timestamp
+	18, // 6: nurture.lead.v1.Permission.since:type_name -> google.protobuf.Timestamp
 	3,  // 7: nurture.lead.v1.Lead.profile:type_name -> nurture.lead.v1.Profile
 	4,  // 8: nurture.lead.v1.Lead.first_touch:type_name -> nurture.lead.v1.Attribution
 	4,  // 9: nurture.lead.v1.Lead.last_touch:type_name -> nurture.lead.v1.Attribution
 	5,  // 10: nurture.lead.v1.Lead.consents:type_name -> nurture.lead.v1.Consent
 	2,  // 11: nurture.lead.v1.Lead.suppression:type_name -> nurture.lead.v1.Suppression
-	16, // 12: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
-	16, // 13: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
-	16, // 14: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
-	10, // 15: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
+	18, // 12: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
+	18, // 13: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
+	18, // 14: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
+	12, // 15: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
 	6,  // 16: nurture.lead.v1.Lead.permissions:type_name -> nurture.lead.v1.Permission
-	16, // 17: nurture.lead.v1.Lead.suppressed_at:type_name -> google.protobuf.Timestamp
-	14, // 18: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
-	16, // 19: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 20: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
-	10, // 21: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
-	11, // 22: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
-	0,  // 23: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
-	15, // 24: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
-	16, // 25: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
-	16, // 26: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	18, // 17: nurture.lead.v1.Lead.suppressed_at:type_name -> google.protobuf.Timestamp
+	8,  // 18: nurture.lead.v1.Lead.flags:type_name -> nurture.lead.v1.Flags
+	16, // 19: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
+	18, // 20: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 21: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
+	10, // 22: nurture.lead.v1.Activity.hit:type_name -> nurture.lead.v1.Hit
+	18, // 23: nurture.lead.v1.Hit.sent_at:type_name -> google.protobuf.Timestamp
+	12, // 24: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
+	13, // 25: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
+	0,  // 26: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
+	17, // 27: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
+	18, // 28: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
+	18, // 29: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_nurture_lead_v1_lead_proto_init() }
@@ -1769,7 +2091,7 @@ func file_nurture_lead_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_lead_v1_lead_proto_rawDesc), len(file_nurture_lead_v1_lead_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -312,7 +312,10 @@ type ExplainScoreResponse struct {
 	Score   *Score                 `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
 	Reasons []*Reason              `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Why the lead is or is not qualified, in a sentence.
-	Verdict       string `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Verdict string `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// Points that were taken back or given late, because opens and clicks were
+	// judged again. They are in the reasons already.
+	Corrections   []*Correction `protobuf:"bytes,10,rep,name=corrections,proto3" json:"corrections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +369,13 @@ func (x *ExplainScoreResponse) GetVerdict() string {
 		return x.Verdict
 	}
 	return ""
+}
+
+func (x *ExplainScoreResponse) GetCorrections() []*Correction {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
 }
 
 // Score is how ready a lead is, at one moment.
@@ -700,8 +710,13 @@ type State struct {
 	// How sales answered so far.
 	Answers *Answers `protobuf:"bytes,8,opt,name=answers,proto3" json:"answers,omitempty"`
 	// When and why it was last found ready: what sales was told.
-	QualifiedAt   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=qualified_at,json=qualifiedAt,proto3" json:"qualified_at,omitempty"`
-	QualifiedWhy  string                 `protobuf:"bytes,10,opt,name=qualified_why,json=qualifiedWhy,proto3" json:"qualified_why,omitempty"`
+	QualifiedAt  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=qualified_at,json=qualifiedAt,proto3" json:"qualified_at,omitempty"`
+	QualifiedWhy string                 `protobuf:"bytes,10,opt,name=qualified_why,json=qualifiedWhy,proto3" json:"qualified_why,omitempty"`
+	// Opens and clicks that earned points, oldest first, at most 64: what is taken
+	// back when one of them turns out to be a machine's.
+	Hits []*CountedHit `protobuf:"bytes,20,rep,name=hits,proto3" json:"hits,omitempty"`
+	// The latest points that were taken back or given late, oldest first, at most 8.
+	Corrections   []*Correction `protobuf:"bytes,21,rep,name=corrections,proto3" json:"corrections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,6 +821,172 @@ func (x *State) GetQualifiedWhy() string {
 	return ""
 }
 
+func (x *State) GetHits() []*CountedHit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *State) GetCorrections() []*Correction {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
+}
+
+// CountedHit is what an open or a click was worth to one rule.
+type CountedHit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hash of the activity's id.
+	Id     uint64  `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
+	Rule   string  `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Points float64 `protobuf:"fixed64,3,opt,name=points,proto3" json:"points,omitempty"`
+	// When it happened.
+	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountedHit) Reset() {
+	*x = CountedHit{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountedHit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountedHit) ProtoMessage() {}
+
+func (x *CountedHit) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountedHit.ProtoReflect.Descriptor instead.
+func (*CountedHit) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CountedHit) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *CountedHit) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *CountedHit) GetPoints() float64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *CountedHit) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// Correction is a verdict on an open or a click that came after another one.
+type Correction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was corrected.
+	At   *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Rule string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// As they were worth when it happened: negative when taken back.
+	Points float64 `protobuf:"fixed64,3,opt,name=points,proto3" json:"points,omitempty"`
+	// The verdict, like "trap_link" or "human".
+	Verdict string `protobuf:"bytes,4,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// When the open or click happened.
+	HitAt         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hit_at,json=hitAt,proto3" json:"hit_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Correction) Reset() {
+	*x = Correction{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Correction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Correction) ProtoMessage() {}
+
+func (x *Correction) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Correction.ProtoReflect.Descriptor instead.
+func (*Correction) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Correction) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Correction) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Correction) GetPoints() float64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Correction) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Correction) GetHitAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HitAt
+	}
+	return nil
+}
+
 // Answers counts what sales made of a lead, one per handoff that ended.
 type Answers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -818,7 +999,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1011,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1024,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Answers) GetRejected() uint32 {
@@ -884,7 +1065,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1077,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1090,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1000,7 +1181,7 @@ type Scored struct {
 
 func (x *Scored) Reset() {
 	*x = Scored{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1193,7 @@ func (x *Scored) String() string {
 func (*Scored) ProtoMessage() {}
 
 func (x *Scored) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1206,7 @@ func (x *Scored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scored.ProtoReflect.Descriptor instead.
 func (*Scored) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Scored) GetScore() *Score {
@@ -1046,7 +1227,7 @@ type StageChanged struct {
 
 func (x *StageChanged) Reset() {
 	*x = StageChanged{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1239,7 @@ func (x *StageChanged) String() string {
 func (*StageChanged) ProtoMessage() {}
 
 func (x *StageChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1252,7 @@ func (x *StageChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChanged.ProtoReflect.Descriptor instead.
 func (*StageChanged) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StageChanged) GetFrom() v1.Stage {
@@ -1108,7 +1289,7 @@ type Qualified struct {
 
 func (x *Qualified) Reset() {
 	*x = Qualified{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1301,7 @@ func (x *Qualified) String() string {
 func (*Qualified) ProtoMessage() {}
 
 func (x *Qualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1314,7 @@ func (x *Qualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Qualified.ProtoReflect.Descriptor instead.
 func (*Qualified) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Qualified) GetScore() *Score {
@@ -1175,7 +1356,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1368,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1381,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Answered) GetStage() v1.Stage {
@@ -1253,11 +1434,13 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\x06scores\x18\x01 \x03(\v2\x19.nurture.scoring.v1.ScoreR\x06scores\"h\n" +
 	"\x13ExplainScoreRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12/\n" +
-	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\x97\x01\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xd9\x01\n" +
 	"\x14ExplainScoreResponse\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x124\n" +
 	"\areasons\x18\x02 \x03(\v2\x1a.nurture.scoring.v1.ReasonR\areasons\x12\x18\n" +
-	"\averdict\x18\x03 \x01(\tR\averdict\"\xf3\x02\n" +
+	"\averdict\x18\x03 \x01(\tR\averdict\x12@\n" +
+	"\vcorrections\x18\n" +
+	" \x03(\v2\x1e.nurture.scoring.v1.CorrectionR\vcorrections\"\xf3\x02\n" +
 	"\x05Score\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x10\n" +
 	"\x03fit\x18\x02 \x01(\x01R\x03fit\x12\x1c\n" +
@@ -1292,7 +1475,7 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\n" +
 	"day_points\x18\x05 \x01(\x01R\tdayPoints\x12'\n" +
 	"\x0fprevious_points\x18\x06 \x01(\x01R\x0epreviousPoints\x123\n" +
-	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xcd\x03\n" +
+	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xc3\x04\n" +
 	"\x05State\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x127\n" +
 	"\bcounters\x18\x02 \x03(\v2\x1b.nurture.scoring.v1.CounterR\bcounters\x12\x1b\n" +
@@ -1308,7 +1491,22 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\aanswers\x18\b \x01(\v2\x1b.nurture.scoring.v1.AnswersR\aanswers\x12=\n" +
 	"\fqualified_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vqualifiedAt\x12#\n" +
 	"\rqualified_why\x18\n" +
-	" \x01(\tR\fqualifiedWhy\"K\n" +
+	" \x01(\tR\fqualifiedWhy\x122\n" +
+	"\x04hits\x18\x14 \x03(\v2\x1e.nurture.scoring.v1.CountedHitR\x04hits\x12@\n" +
+	"\vcorrections\x18\x15 \x03(\v2\x1e.nurture.scoring.v1.CorrectionR\vcorrections\"t\n" +
+	"\n" +
+	"CountedHit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\x01R\x06points\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb1\x01\n" +
+	"\n" +
+	"Correction\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\x01R\x06points\x12\x18\n" +
+	"\averdict\x18\x04 \x01(\tR\averdict\x121\n" +
+	"\x06hit_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05hitAt\"K\n" +
 	"\aAnswers\x12\x1a\n" +
 	"\brejected\x18\x01 \x01(\rR\brejected\x12\x10\n" +
 	"\x03won\x18\x02 \x01(\rR\x03won\x12\x12\n" +
@@ -1355,7 +1553,7 @@ func file_nurture_scoring_v1_scoring_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_scoring_v1_scoring_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(Reason_Axis)(0),               // 0: nurture.scoring.v1.Reason.Axis
 	(*GetScoreRequest)(nil),        // 1: nurture.scoring.v1.GetScoreRequest
@@ -1368,58 +1566,66 @@ var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(*Reason)(nil),                 // 8: nurture.scoring.v1.Reason
 	(*Counter)(nil),                // 9: nurture.scoring.v1.Counter
 	(*State)(nil),                  // 10: nurture.scoring.v1.State
-	(*Answers)(nil),                // 11: nurture.scoring.v1.Answers
-	(*Event)(nil),                  // 12: nurture.scoring.v1.Event
-	(*Scored)(nil),                 // 13: nurture.scoring.v1.Scored
-	(*StageChanged)(nil),           // 14: nurture.scoring.v1.StageChanged
-	(*Qualified)(nil),              // 15: nurture.scoring.v1.Qualified
-	(*Answered)(nil),               // 16: nurture.scoring.v1.Answered
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(v1.Stage)(0),                  // 18: nurture.lead.v1.Stage
-	(v1.RejectReason)(0),           // 19: nurture.lead.v1.RejectReason
+	(*CountedHit)(nil),             // 11: nurture.scoring.v1.CountedHit
+	(*Correction)(nil),             // 12: nurture.scoring.v1.Correction
+	(*Answers)(nil),                // 13: nurture.scoring.v1.Answers
+	(*Event)(nil),                  // 14: nurture.scoring.v1.Event
+	(*Scored)(nil),                 // 15: nurture.scoring.v1.Scored
+	(*StageChanged)(nil),           // 16: nurture.scoring.v1.StageChanged
+	(*Qualified)(nil),              // 17: nurture.scoring.v1.Qualified
+	(*Answered)(nil),               // 18: nurture.scoring.v1.Answered
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(v1.Stage)(0),                  // 20: nurture.lead.v1.Stage
+	(v1.RejectReason)(0),           // 21: nurture.lead.v1.RejectReason
 }
 var file_nurture_scoring_v1_scoring_proto_depIdxs = []int32{
 	7,  // 0: nurture.scoring.v1.GetScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	7,  // 1: nurture.scoring.v1.BatchGetScoresResponse.scores:type_name -> nurture.scoring.v1.Score
-	17, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
+	19, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
 	7,  // 3: nurture.scoring.v1.ExplainScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	8,  // 4: nurture.scoring.v1.ExplainScoreResponse.reasons:type_name -> nurture.scoring.v1.Reason
-	18, // 5: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
-	17, // 6: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
-	17, // 7: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
-	0,  // 8: nurture.scoring.v1.Reason.axis:type_name -> nurture.scoring.v1.Reason.Axis
-	17, // 9: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
-	17, // 10: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
-	17, // 11: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
-	7,  // 12: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
-	9,  // 13: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
-	17, // 14: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
-	11, // 15: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
-	17, // 16: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
-	17, // 17: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	13, // 18: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
-	14, // 19: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
-	15, // 20: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
-	16, // 21: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
-	7,  // 22: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
-	18, // 23: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
-	18, // 24: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
-	7,  // 25: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
-	8,  // 26: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
-	18, // 27: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
-	19, // 28: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
-	7,  // 29: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
-	1,  // 30: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
-	3,  // 31: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
-	5,  // 32: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
-	2,  // 33: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
-	4,  // 34: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
-	6,  // 35: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
-	33, // [33:36] is the sub-list for method output_type
-	30, // [30:33] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	12, // 5: nurture.scoring.v1.ExplainScoreResponse.corrections:type_name -> nurture.scoring.v1.Correction
+	20, // 6: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
+	19, // 7: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
+	19, // 8: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
+	0,  // 9: nurture.scoring.v1.Reason.axis:type_name -> nurture.scoring.v1.Reason.Axis
+	19, // 10: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
+	19, // 11: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
+	19, // 12: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
+	7,  // 13: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
+	9,  // 14: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
+	19, // 15: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
+	13, // 16: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
+	19, // 17: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
+	11, // 18: nurture.scoring.v1.State.hits:type_name -> nurture.scoring.v1.CountedHit
+	12, // 19: nurture.scoring.v1.State.corrections:type_name -> nurture.scoring.v1.Correction
+	19, // 20: nurture.scoring.v1.CountedHit.at:type_name -> google.protobuf.Timestamp
+	19, // 21: nurture.scoring.v1.Correction.at:type_name -> google.protobuf.Timestamp
+	19, // 22: nurture.scoring.v1.Correction.hit_at:type_name -> google.protobuf.Timestamp
+	19, // 23: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 24: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
+	16, // 25: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
+	17, // 26: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
+	18, // 27: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
+	7,  // 28: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
+	20, // 29: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
+	20, // 30: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
+	7,  // 31: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
+	8,  // 32: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
+	20, // 33: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
+	21, // 34: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
+	7,  // 35: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
+	1,  // 36: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
+	3,  // 37: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
+	5,  // 38: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
+	2,  // 39: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
+	4,  // 40: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
+	6,  // 41: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
+	39, // [39:42] is the sub-list for method output_type
+	36, // [36:39] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_nurture_scoring_v1_scoring_proto_init() }
@@ -1427,7 +1633,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 	if File_nurture_scoring_v1_scoring_proto != nil {
 		return
 	}
-	file_nurture_scoring_v1_scoring_proto_msgTypes[11].OneofWrappers = []any{
+	file_nurture_scoring_v1_scoring_proto_msgTypes[13].OneofWrappers = []any{
 		(*Event_Scored)(nil),
 		(*Event_StageChanged)(nil),
 		(*Event_Qualified)(nil),
@@ -1439,7 +1645,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_scoring_v1_scoring_proto_rawDesc), len(file_nurture_scoring_v1_scoring_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
