@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/rpc"
+	"github.com/nurturehq/nurture/pkg/visitor"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/form"
@@ -122,7 +123,7 @@ func asInvalid(err error) error {
 func (r *routes) takeForm(w http.ResponseWriter, req *http.Request, got sent) {
 	r.Received(req.Context(), got.src.Name, len(got.raw))
 	said := form.Read(got.src, got.values, form.Visitor{
-		IP: visitorIP(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
+		IP: visitor.Peer(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
 	})
 	if why := form.Look(got.src, said, foreignOrigin(req), r.mint, r.Now()); why != form.None {
 		out := captured{LeadID: fingerprint(said.Capture)[:32], Created: true}
@@ -160,7 +161,7 @@ func (r *routes) refuse(w http.ResponseWriter, req *http.Request, got sent, said
 	err := r.Reject(req.Context(), reject.Rejected{
 		Source: got.src.Name, Kind: reject.Form, Reason: reject.Invalid, Faults: said.Faults,
 		Raw: got.raw, ContentType: req.Header.Get("Content-Type"), At: r.Now(),
-		About: map[string]string{"ip": visitorIP(req), "header:User-Agent": req.UserAgent(), "header:Referer": req.Referer()},
+		About: map[string]string{"ip": visitor.Peer(req), "header:User-Agent": req.UserAgent(), "header:Referer": req.Referer()},
 	})
 	switch {
 	case err != nil:

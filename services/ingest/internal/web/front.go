@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/nurturehq/nurture/pkg/rpc"
+	"github.com/nurturehq/nurture/pkg/visitor"
 )
 
 // Bounds of the memory that requests may take together.
@@ -46,7 +47,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer f.memory.Release(size)
-	if ip := realIP(req, f.routes.Proxies); ip != "" {
+	if ip := visitor.RealIP(req, f.routes.Proxies); ip != "" {
 		req.RemoteAddr = net.JoinHostPort(ip, "0")
 	}
 	if err := f.visit(req); err != nil {
@@ -77,7 +78,7 @@ func (f *Front) visit(req *http.Request) error {
 		return nil
 	}
 	src, ok := f.routes.Sources.Current().Named(name)
-	ip, err := netip.ParseAddr(visitorIP(req))
+	ip, err := netip.ParseAddr(visitor.Peer(req))
 	if !ok || err != nil || ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() {
 		return nil //nolint:nilerr // whoever has no address of the internet is not limited
 	}
@@ -95,38 +96,4 @@ func site(ip netip.Addr) string {
 		return ip.String()
 	}
 	return p.String()
-}
-
-// realIP is where a request that came by our proxies comes from: the last
-// address in X-Forwarded-For that is none of them. Empty when it did not come by
-// one: then the header is anybody's word.
-func realIP(req *http.Request, proxies []netip.Prefix) string {
-	peer := visitorIP(req)
-	if len(proxies) == 0 || !among(peer, proxies) {
-		return ""
-	}
-	hops := strings.Split(strings.Join(req.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := strings.TrimSpace(hops[i])
-		if _, err := netip.ParseAddr(hop); err != nil {
-			return ""
-		}
-		if !among(hop, proxies) {
-			return hop
-		}
-	}
-	return ""
-}
-
-func among(address string, nets []netip.Prefix) bool {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return false
-	}
-	for _, n := range nets {
-		if n.Contains(ip.Unmap()) {
-			return true
-		}
-	}
-	return false
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nurturehq/nurture/pkg/visitor"
+
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
@@ -37,7 +39,7 @@ func TestOnlyOurProxiesAreBelievedWhereARequestComesFrom(t *testing.T) {
 		{"no address", "10.1.2.3:5", []string{"unknown"}, ""},
 		{"IPv6", "127.0.0.1:5", []string{"2001:db8::1"}, "2001:db8::1"},
 	} {
-		if got := realIP(request(tc.peer, tc.forwarded...), proxies); got != tc.want {
+		if got := visitor.RealIP(request(tc.peer, tc.forwarded...), proxies); got != tc.want {
 			t.Errorf("%s: %q, expected %q", tc.name, got, tc.want)
 		}
 	}

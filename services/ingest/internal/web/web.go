@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -126,16 +125,6 @@ func (r *routes) fail(w http.ResponseWriter, req *http.Request, err error) {
 		r.Log.ErrorContext(req.Context(), "take event", "path", req.Pattern, "error", err)
 	}
 	rpc.WriteError(w, req, err)
-}
-
-// visitorIP is the address the request came from. Behind a proxy it is the
-// proxy's: a header that anybody can write is no proof of a consent.
-func visitorIP(req *http.Request) string {
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }
 
 // wantsJSON reports whether the sender is a program, not a browser's form.
