@@ -63,6 +63,12 @@ func Facts(lead *leadv1.Lead) *leadv1.Facts {
 		CreatedAt:     lead.GetCreatedAt(),
 		LastSeenAt:    lead.GetLastSeenAt(),
 		Language:      p.GetLanguage(),
+		FreeMail:      lead.GetFlags().GetFreeMail(),
+		Disposable:    lead.GetFlags().GetDisposable(),
+		RoleAddress:   lead.GetFlags().GetRoleAddress(),
+		Test:          lead.GetFlags().GetTest(),
+		Competitor:    lead.GetFlags().GetCompetitor(),
+		OwnStaff:      lead.GetFlags().GetOwnStaff(),
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/returnpath"
 	"github.com/nurturehq/nurture/pkg/rpc"
+	"github.com/nurturehq/nurture/pkg/visitor"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
@@ -46,6 +47,7 @@ const recentIDs = 128
 type Config struct {
 	Sources         string   `yaml:"sources" help:"file that says who may send and how their forms are read"`
 	Consent         string   `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
+	Signals         string   `yaml:"signals" help:"file that says how machines are told from people, and whose addresses are flagged; empty: what is built in"`
 	IdentityKey     string   `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
 	IdentityKeyFile string   `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
 	DataKey         string   `yaml:"data_key" help:"keys that wrap the data keys of leads, 32 bytes in hex each: the newest first, former ones behind it until their data keys are rewrapped" secret:"true"`
@@ -61,6 +63,7 @@ type Config struct {
 	Bounces BouncesConfig `yaml:"bounces"`
 
 	RejectRetention time.Duration `yaml:"reject_retention" help:"how long what was not taken is kept for a person to look at"`
+	Quarantine      time.Duration `yaml:"quarantine" help:"how long opens and clicks wait for their verdict, whatever signals says; 0: as it says"`
 }
 
 // DefaultConfig are the settings that need no thought.
@@ -92,8 +95,8 @@ type Deps struct {
 	// Handoff is told what CRMs say became of a lead. Without it that waits on
 	// INBOUND, and no source may be of kind crm.
 	Handoff handoffv1.HandoffServiceClient
-	// Look says when to look whether sources.yaml has changed; nil: every two
-	// seconds.
+	// Look says when to look whether sources.yaml and signals.yaml have changed;
+	// nil: every two seconds.
 	Look <-chan time.Time
 }
 
@@ -107,6 +110,7 @@ type Service struct {
 	book    *store.Book
 
 	policies   *store.Policies
+	signals    *store.Signals
 	suppressed *store.Suppressed
 	metrics    *metrics
 	dialects   map[string]hook.Dialect
@@ -119,6 +123,7 @@ type Service struct {
 	gate       *gate
 	tally      *tally
 	watcher    watcher
+	listener   watcher // of signals.yaml
 	started    time.Time
 }
 
@@ -134,13 +139,17 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if sources.err != nil {
 		return nil, sources.err
 	}
-	proxies, err := networks(cfg.Proxies)
+	proxies, err := visitor.Networks(cfg.Proxies)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configure ingest: trusted_proxies: %w", err)
 	}
 	policy, err := readPolicy(cfg.Consent)
 	if err != nil {
 		return nil, err
+	}
+	signals := readSignals(cfg)
+	if signals.err != nil {
+		return nil, signals.err
 	}
 	secret, err := identitySecret(cfg, deps.Log)
 	if err != nil {
@@ -153,7 +162,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, deps: deps, sources: source.NewLive(sources.set), hasher: identity.NewHasher(secret),
 		metrics:  newMetrics(),
-		policies: store.NewPolicies(deps.Bus, policy), suppressed: store.NewSuppressed(deps.Bus),
+		policies: store.NewPolicies(deps.Bus, policy), signals: store.NewSignals(deps.Bus, signals.rules), suppressed: store.NewSuppressed(deps.Bus),
 		dialects: dialects.All(web.NewAmazon(nil, deps.Now)), ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
 		gate: newGate(cfg.MaxInFlight), started: deps.Now(), proxies: proxies,
 	}
@@ -161,9 +170,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	s.tally = newTally(s.known)
-	s.watcher.begin(sources, s.started)
+	s.watcher.begin(sources.sum, s.started)
+	s.listener.begin(signals.sum, s.started)
 	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
-		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find),
+		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find, s.signals.Find),
 		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads, Codec: s.vault,
 	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
 	if err != nil {
@@ -184,31 +194,13 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// networks reads the networks of the proxies; a plain address is a network of
-// its own.
-func networks(texts []string) ([]netip.Prefix, error) {
-	list := make([]netip.Prefix, 0, len(texts))
-	for _, t := range texts {
-		if ip, err := netip.ParseAddr(t); err == nil {
-			list = append(list, netip.PrefixFrom(ip, ip.BitLen()))
-			continue
-		}
-		p, err := netip.ParsePrefix(t)
-		if err != nil {
-			return nil, fmt.Errorf("configure ingest: trusted_proxies: expected networks like 10.0.0.0/8, found %q", t)
-		}
-		list = append(list, p.Masked())
-	}
-	return list, nil
-}
-
 // Run serves until ctx ends: first nothing new is taken, then what is in flight
 // is finished, then the ledger stops.
 func (s *Service) Run(ctx context.Context) error {
 	if err := errors.Join(s.checkSecret(ctx), s.checkDataKey(ctx)); err != nil {
 		return err
 	}
-	if err := s.policies.Open(ctx); err != nil {
+	if err := errors.Join(s.policies.Open(ctx), s.signals.Open(ctx)); err != nil {
 		return err
 	}
 	edgeCtx, stopEdge := context.WithCancel(ctx)

@@ -24,3 +24,7 @@ func Lint(file string) error {
 	_, err = source.Parse(file, raw, nil)
 	return err
 }
+
+// LintSignals says what is wrong with a signals file, with line and column; nil
+// when ingest can use it.
+func LintSignals(file string) error { return readSignals(Config{Signals: file}).err }

@@ -86,11 +86,11 @@ type watcher struct {
 }
 
 // begin notes what New has read.
-func (w *watcher) begin(r reading, now time.Time) {
-	w.used, w.last, w.readAt = r.sum, r.sum, now
+func (w *watcher) begin(sum [sha256.Size]byte, now time.Time) {
+	w.used, w.last, w.readAt = sum, sum, now
 }
 
-// watch looks at sources.yaml until ctx ends.
+// watch looks at sources.yaml and signals.yaml until ctx ends.
 func (s *Service) watch(ctx context.Context) error {
 	ticks := s.deps.Look
 	if ticks == nil {
@@ -104,6 +104,7 @@ func (s *Service) watch(ctx context.Context) error {
 			return nil
 		case <-ticks:
 			s.look(ctx)
+			s.listenAgain(ctx)
 		}
 	}
 }

@@ -22,6 +22,7 @@ func (s *Service) heed(ctx context.Context, subs []person.Submission, answers []
 	version := s.policies.Current().Version
 	var leaving, arriving []int
 	for i := range subs {
+		s.attend(subs[i].Apply)
 		if s.matters(subs[i].Apply) {
 			subs[i].Apply.Policy = version
 		}

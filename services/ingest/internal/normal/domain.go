@@ -21,6 +21,9 @@ func FreeMail(domain string) bool {
 	return strings.Contains(freeMail, " "+domain+" ")
 }
 
+// FreeMailDomains lists the domains at which anybody can have an address.
+func FreeMailDomains() []string { return strings.Fields(freeMail) }
+
 // CompanyDomain gives the registrable domain of whoever pays for the address
 // or, when that is a free-mail service, for the website. Empty when neither
 // says.

@@ -57,7 +57,7 @@ func (l *life) do(cmd *ingestv1.Apply) Change {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	fold := Folding(func(string) (*consent.Policy, error) { return l.policy, nil })
+	fold := Folding(func(string) (*consent.Policy, error) { return l.policy, nil }, nil)
 	ch, err := fold(l.st, ledger.Input{Lead: "l1", ID: fmt.Sprint("cmd-", l.n), Time: l.now, Data: data}, l.now)
 	if err != nil {
 		l.t.Fatal(err)

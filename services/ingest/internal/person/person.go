@@ -15,6 +15,7 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/consent"
+	"github.com/nurturehq/nurture/services/ingest/internal/signal"
 )
 
 // Reasons of a decision, shown to people.
@@ -71,21 +72,18 @@ func New() *ingestv1.State { return &ingestv1.State{} }
 
 // Fold applies one command without any consent policy. now is the receive time.
 func Fold(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
-	return Folding(nil)(st, in, now)
+	return Folding(nil, nil)(st, in, now)
 }
 
-// Folding gives the fold that decides by consent policies. The policy of a
-// command is named in it, so that folding it again decides the same.
-func Folding(policies Policies) ledger.Fold[*ingestv1.State] {
-	return func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
-		return apply(policies, st, in, now)
-	}
+// Folding gives the fold that decides by consent policies and rules of signals.
+// Those of a command are named in it, so that folding it again decides the same.
+func Folding(policies Policies, signals Signals) ledger.Fold[*ingestv1.State] {
+	return signals.heed(func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
+		return apply(policies, signals, st, in, now)
+	})
 }
 
-func apply(policies Policies, st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
-	if in.Due() {
-		return ledger.Unchanged[*ingestv1.State](ReasonNoWakeUp), nil
-	}
+func apply(policies Policies, signals Signals, st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 	if in.Kind == KindErase {
 		return erase(st, in, now)
 	}
@@ -106,6 +104,14 @@ func apply(policies Policies, st *ingestv1.State, in ledger.Input, now time.Time
 			return Change{}, ledger.Transient(err)
 		}
 	}
+	if cmd.GetSignals() != "" {
+		st.Signals = cmd.GetSignals()
+	}
+	rules, err := signals.find(st.GetSignals())
+	if err != nil {
+		return Change{}, err
+	}
+	f.rules = rules
 	f.apply()
 	if len(f.events) == 0 {
 		return ledger.Unchanged[*ingestv1.State](ReasonNothingNew), nil
@@ -153,6 +159,7 @@ type fold struct {
 	now    time.Time
 	at     *timestamppb.Timestamp
 	policy *consent.Policy // nil: permissions stay as they are
+	rules  *signal.Rules   // nil: nothing is judged
 	events []proto.Message
 	reason string
 }
@@ -226,12 +233,14 @@ func (f *fold) act() {
 		a.OccurredAt = f.at
 	}
 	a.OccurredAt = Clamp(a.GetOccurredAt(), f.now)
+	f.hold(a)
 	l := f.st.Lead
 	l.Activities++
 	if seen(a) && l.GetLastSeenAt().AsTime().Before(a.GetOccurredAt().AsTime()) {
 		l.LastSeenAt = a.GetOccurredAt()
 	}
 	f.add(ReasonActivity, &ingestv1.Event{OccurredAt: a.GetOccurredAt(), Fact: &ingestv1.Event_Activity{Activity: a}})
+	f.overflow()
 }
 
 // seen reports whether the person did it, not we and not a machine.
@@ -240,5 +249,5 @@ func seen(a *leadv1.Activity) bool {
 	case "email_sent", emailDelivered, "email_deferred", emailBounced:
 		return false
 	}
-	return !a.GetMachine()
+	return !a.GetMachine() && !a.GetPending()
 }

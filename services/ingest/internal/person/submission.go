@@ -17,6 +17,7 @@ const (
 	KindTrack    = "track"
 	KindConsent  = "consent"
 	KindErase    = "erase"
+	KindRejudge  = "rejudge"
 )
 
 // Submission is one event on its way to a lead: what every adapter makes of

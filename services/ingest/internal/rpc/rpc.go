@@ -191,6 +191,7 @@ func (s *Server) history(ctx context.Context, lead string) ([]ledger.Entry[*inge
 // activities reads what was done out of records, in the order it happened.
 func activities(history []ledger.Entry[*ingestv1.State]) ([]*leadv1.Activity, error) {
 	var acts []*leadv1.Activity
+	at := map[string]int{} // where an open or a click is, by its id
 	for _, e := range history {
 		for _, raw := range e.Record.GetEvents() {
 			event := &ingestv1.Event{}
@@ -198,7 +199,13 @@ func activities(history []ledger.Entry[*ingestv1.State]) ([]*leadv1.Activity, er
 				return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
 			}
 			if a := event.GetActivity(); a != nil {
+				at[a.GetId()] = len(acts)
 				acts = append(acts, a)
+			}
+			if a := event.GetJudged().GetActivity(); a != nil {
+				if i, ok := at[a.GetId()]; ok {
+					acts[i] = a // as it was recorded, with its verdict
+				}
 			}
 		}
 	}

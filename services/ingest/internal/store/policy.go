@@ -43,7 +43,7 @@ func (s *Policies) Current() *consent.Policy { return s.current }
 func (s *Policies) Open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, policyTimeout)
 	defer cancel()
-	kv, err := s.bucket(ctx)
+	kv, err := configBucket(ctx, s.bus)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *Policies) Find(hash string) (*consent.Policy, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), policyTimeout)
 	defer cancel()
-	kv, err := s.bucket(ctx)
+	kv, err := configBucket(ctx, s.bus)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +80,15 @@ func (s *Policies) Find(hash string) (*consent.Policy, error) {
 	return p, nil
 }
 
-// bucket opens the bucket; whoever comes first makes it.
-func (s *Policies) bucket(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := s.bus.JS.KeyValue(ctx, bus.Config)
+// configBucket opens the bucket of what was configured; whoever comes first makes it.
+func configBucket(ctx context.Context, b *bus.Bus) (jetstream.KeyValue, error) {
+	kv, err := b.JS.KeyValue(ctx, bus.Config)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = s.bus.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		kv, err = b.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: bus.Config, Description: "Versions of programs, models, routes and templates.", Storage: jetstream.FileStorage, History: 1,
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
-			kv, err = s.bus.JS.KeyValue(ctx, bus.Config)
+			kv, err = b.JS.KeyValue(ctx, bus.Config)
 		}
 	}
 	if err != nil {

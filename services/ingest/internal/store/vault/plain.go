@@ -30,7 +30,7 @@ func plainLead(l *leadv1.Lead) *leadv1.Lead {
 		LeadId: l.GetLeadId(), Source: l.GetSource(), Suppression: l.GetSuppression(), Activities: l.GetActivities(),
 		CreatedAt: l.GetCreatedAt(), UpdatedAt: l.GetUpdatedAt(), LastSeenAt: l.GetLastSeenAt(),
 		AccountId: l.GetAccountId(), MergedFrom: l.GetMergedFrom(), Permissions: l.GetPermissions(), SuppressedAt: l.GetSuppressedAt(),
-		Facts: leadview.Facts(l),
+		Facts: leadview.Facts(l), Flags: l.GetFlags(),
 	}
 }
 
@@ -43,6 +43,9 @@ func PlainEvent(e *ingestv1.Event, p *leadv1.Profile) *ingestv1.Event {
 		plain.Fact = &ingestv1.Event_Captured{Captured: &ingestv1.Captured{}}
 	case *ingestv1.Event_Activity:
 		plain.Fact = &ingestv1.Event_Activity{Activity: plainActivity(f.Activity, p)}
+	case *ingestv1.Event_Judged:
+		j := f.Judged
+		plain.Fact = &ingestv1.Event_Judged{Judged: &ingestv1.Judged{Activity: plainActivity(j.GetActivity(), p), Again: j.GetAgain(), Rules: j.GetRules()}}
 	case *ingestv1.Event_Consent:
 		plain.Fact = &ingestv1.Event_Consent{Consent: plainConsent(f.Consent)}
 	case *ingestv1.Event_SuppressionLifted: // who lifted it and why may be said in words
@@ -61,7 +64,7 @@ func plainConsent(c *leadv1.Consent) *leadv1.Consent {
 func plainActivity(a *leadv1.Activity, p *leadv1.Profile) *leadv1.Activity {
 	plain := &leadv1.Activity{
 		Type: a.GetType(), OccurredAt: a.GetOccurredAt(), ReceivedAt: a.GetReceivedAt(), Source: a.GetSource(), Machine: a.GetMachine(),
-		SoftBounceLimit: a.GetSoftBounceLimit(),
+		SoftBounceLimit: a.GetSoftBounceLimit(), Pending: a.GetPending(), Verdict: a.GetVerdict(),
 	}
 	if !strings.Contains(a.GetId(), "@") {
 		plain.Id = a.GetId()

@@ -234,7 +234,7 @@ func TestEveryFieldIsEitherPlainOrHidden(t *testing.T) {
 	hidden := map[protoreflect.FullName]bool{}
 	for _, f := range strings.Fields(`
 		State.emails Lead.profile Lead.user_ids Lead.anonymous_ids Lead.first_touch Lead.last_touch Lead.consents
-		State.parts State.times State.joining State.leaving State.apart State.mails State.requests Lead.external_ids Lead.phones
+		State.parts State.times State.joining State.leaving State.apart State.mails State.requests State.signals State.hits State.hits_total Activity.hit Lead.external_ids Lead.phones
 		Consent.request_id Consent.requested_at Consent.proof Consent.by Consent.asked_at SuppressionLifted.reason SuppressionLifted.by
 		Captured.external_id Consent.text Consent.text_version Consent.source Consent.source_url Consent.ip Consent.user_agent`) {
 		hidden[protoreflect.FullName(f)] = true
