@@ -58,10 +58,17 @@ func (f folder) lead(t *turn, in ledger.Input) error {
 		}
 	}
 	for _, e := range events {
-		if a := e.GetActivity(); a != nil {
-			if err := t.activity(a, person); err != nil {
-				return err
+		var err error
+		switch f := e.GetFact().(type) {
+		case *ingestv1.Event_Activity:
+			if !f.Activity.GetPending() {
+				err = t.activity(f.Activity, person)
 			}
+		case *ingestv1.Event_Judged:
+			err = t.judged(f.Judged, person)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -83,7 +90,7 @@ func (f folder) sales(t *turn, in ledger.Input) error {
 // allows: then the profile has to be judged anew.
 func changesPerson(events []*ingestv1.Event) bool {
 	for _, e := range events {
-		if e.GetActivity() == nil {
+		if e.GetActivity() == nil && e.GetJudged() == nil {
 			return true
 		}
 	}

@@ -25,7 +25,9 @@ const (
 	ReasonFastTrack Reason = "fast_track"
 	ReasonSales     Reason = "sales"
 	ReasonDue       Reason = "due"
-	ReasonErased    Reason = "erased"
+	// ReasonVerdict: an open or a click turned out to be a machine's.
+	ReasonVerdict Reason = "judged_again"
+	ReasonErased  Reason = "erased"
 	// ReasonNothing: no rule is about what happened; nothing is recorded.
 	ReasonNothing Reason = "nothing_scored"
 )
@@ -170,6 +172,7 @@ func (t *turn) count(a *leadv1.Activity, at time.Time) {
 		}
 		t.note(ReasonActivity)
 		t.told = true
+		t.remember(a, rule.ID, points, at)
 		if points > 0 && !t.isOld(at) {
 			t.state.OwedPoints = max(0, t.state.GetOwedPoints()-points)
 		}
@@ -197,6 +200,7 @@ func (t *turn) fastTrack(a *leadv1.Activity, at time.Time, p *profile) error {
 		}
 		t.note(ReasonFastTrack)
 		t.told = true
+		t.remember(a, fast+rule.ID, 0, at)
 		t.state.FastTrackRule = rule.ID
 		return nil
 	}

@@ -117,6 +117,6 @@ func (s *Server) explain(state *scoringv1.State, at time.Time) *scoringv1.Explai
 		verdict += fmt.Sprintf(" The profile was judged by model %s; points and lines are those of %s.", made, s.model.Version)
 	}
 	return &scoringv1.ExplainScoreResponse{
-		Score: state.GetScore(), Reasons: score.Reasons(s.model, state, at), Verdict: verdict,
+		Score: state.GetScore(), Reasons: score.Reasons(s.model, state, at), Verdict: verdict, Corrections: state.GetCorrections(),
 	}
 }

@@ -63,6 +63,27 @@ func Count(s *scoringv1.State, rule *model.Rule, at time.Time) float64 {
 	return points
 }
 
+// TakeBack takes points away that Count added for an activity of that moment, and
+// gives its day the allowance back. Nothing is left to take from a counter that
+// has faded away.
+func TakeBack(s *scoringv1.State, rule *model.Rule, points float64, at time.Time) {
+	i, found := slices.BinarySearchFunc(s.GetCounters(), rule.ID, func(c *scoringv1.Counter, id string) int {
+		return cmp.Compare(c.GetRule(), id)
+	})
+	if !found {
+		return
+	}
+	c := s.Counters[i]
+	Bump(c, -points, at, rule.HalfLife)
+	switch day := dayOf(at); {
+	case math.IsInf(rule.DailyCap, 1):
+	case day == c.GetDay():
+		c.DayPoints = max(0, c.GetDayPoints()-math.Abs(points))
+	case day < c.GetDay():
+		c.PreviousPoints = max(0, c.GetPreviousPoints()-math.Abs(points))
+	}
+}
+
 // counterOf finds a rule's counter or makes it, keeping the order by rule.
 func counterOf(s *scoringv1.State, rule string) *scoringv1.Counter {
 	i, found := slices.BinarySearchFunc(s.GetCounters(), rule, func(c *scoringv1.Counter, id string) int {
