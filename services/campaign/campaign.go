@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 	_ "time/tzdata" // quiet hours need the zones also where the system has none
@@ -23,6 +24,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/returnpath"
 	pkgrpc "github.com/nurturehq/nurture/pkg/rpc"
+	"github.com/nurturehq/nurture/pkg/visitor"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
@@ -63,6 +65,7 @@ type Service struct {
 	programs *store.Store
 	links    *link.Signer
 	returns  *returnpath.Signer
+	proxies  []netip.Prefix
 	ledger   *ledger.Ledger[*campaignv1.State]
 	sender   *sender.Sender
 	feed     feed.Feed
@@ -75,7 +78,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Now = time.Now
 	}
 	s := &Service{cfg: cfg, deps: deps, feed: feed.Feed{Bus: deps.Bus}}
-	for _, open := range []func() error{cfg.Validate, s.openLinks, s.openReturns, s.openPrograms, s.openLedger} {
+	for _, open := range []func() error{cfg.Validate, s.openLinks, s.openProxies, s.openReturns, s.openPrograms, s.openLedger} {
 		if err := open(); err != nil {
 			return nil, fmt.Errorf("campaign: %w", err)
 		}
@@ -87,6 +90,13 @@ func New(cfg Config, deps Deps) (*Service, error) {
 func (s *Service) openLinks() (err error) {
 	s.links, err = link.NewSigner(s.cfg.LinkKeys)
 	return err
+}
+
+func (s *Service) openProxies() (err error) {
+	if s.proxies, err = visitor.Networks(s.cfg.Proxies); err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	return nil
 }
 
 // openReturns makes the signer of return addresses, if mails are to have any.
@@ -171,6 +181,7 @@ func (s *Service) serve(ctx context.Context) error {
 		},
 		Handler: web.Handler(web.Deps{
 			Links: s.links, Ingest: s.deps.Ingest, Tell: s.feed.Tell, Log: s.deps.Log, Now: s.deps.Now, Company: s.cfg.Mail.Company,
+			Proxies: s.proxies,
 		}),
 		Ready: s.ready,
 	})

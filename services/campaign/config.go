@@ -24,6 +24,7 @@ type Config struct {
 	TimeScale float64       `yaml:"time_scale" help:"multiplies every wait and timeout of all programs; 1 in production"`
 	Review    time.Duration `yaml:"review" help:"after how long a lead that no program wants is looked at again"`
 	PublicURL string        `yaml:"public_url" help:"where leads reach this service from their mails, e.g. https://mail.example.com"`
+	Proxies   []string      `yaml:"trusted_proxies" help:"networks of your own proxies, like 10.0.0.0/8; they say where whoever clicks comes from"`
 	LinkKeys  []string      `yaml:"link_keys" help:"keys that sign links, 32 bytes or more in hex; the first signs, all verify" secret:"true"`
 	// Links are constants for templates: {{ links.site }}.
 	Links  map[string]string `yaml:"links"`
@@ -44,6 +45,7 @@ type MailConfig struct {
 	BounceDomain string   `yaml:"bounce_domain" help:"domain of the return addresses, e.g. bounce.example.com, whose mail ingest reads; empty: mails come back to from"`
 	BounceKeys   []string `yaml:"bounce_keys" help:"keys that sign return addresses, 32 bytes or more in hex, the same as ingest's bounces.keys; the first signs" secret:"true"`
 	Address      string   `yaml:"address" help:"postal address in the footer"`
+	NoTrap       bool     `yaml:"no_trap_link" help:"leave the link out that no reader sees and only machines follow"`
 }
 
 // SMTPConfig is where mails are handed over.

@@ -96,17 +96,30 @@ func tellLead(t *journey.Turn, in ledger.Input) error {
 	if err != nil {
 		return err
 	}
-	var did []*leadv1.Activity
 	for _, e := range events {
-		if a := e.GetActivity(); a != nil {
-			did = append(did, a)
-		}
 		if e.GetConfirmationAsked() != nil {
 			t.ConsentAsked()
 		}
 	}
-	t.LeadTold(leadview.Facts(state.GetLead()), did)
+	t.LeadTold(leadview.Facts(state.GetLead()), did(events))
 	return nil
+}
+
+// did is what the lead did as far as it is known: an open or a click counts when
+// its verdict comes, and not before.
+func did(events []*ingestv1.Event) []*leadv1.Activity {
+	var list []*leadv1.Activity
+	for _, e := range events {
+		switch f := e.GetFact().(type) {
+		case *ingestv1.Event_Activity:
+			if !f.Activity.GetPending() {
+				list = append(list, f.Activity)
+			}
+		case *ingestv1.Event_Judged:
+			list = append(list, f.Judged.GetActivity())
+		}
+	}
+	return list
 }
 
 func tellScore(t *journey.Turn, in ledger.Input) error {

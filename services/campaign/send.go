@@ -26,7 +26,8 @@ func (s *Service) newSender() *sender.Sender {
 			Hello: c.SMTP.Hello, Connections: c.SMTP.Connections, Timeout: c.SMTP.Timeout, Now: s.deps.Now,
 		}),
 		Mail: &mail.Writer{
-			Links: s.links, BaseURL: strings.TrimRight(c.PublicURL, "/"), Domain: domainOf(c.Mail.From), ReplyTo: c.Mail.ReplyTo,
+			NoTrap: c.Mail.NoTrap,
+			Links:  s.links, BaseURL: strings.TrimRight(c.PublicURL, "/"), Domain: domainOf(c.Mail.From), ReplyTo: c.Mail.ReplyTo,
 			Sender: letter.Sender{Name: c.Mail.FromName, Email: c.Mail.From, Company: c.Mail.Company, Address: c.Mail.Address},
 			Carry: mail.Carry{
 				Provider: mail.Provider(c.SMTP.Provider), ConfigurationSet: c.SMTP.ConfigurationSet, Stream: c.SMTP.MessageStream,

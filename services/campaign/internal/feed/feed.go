@@ -35,16 +35,24 @@ type Did struct {
 	Touch, Program, Step string
 	// URL of a click.
 	URL string
+	// Hit is what was seen of whoever opened or clicked: ingest judges it.
+	Hit *leadv1.Hit
 	// Reason of a bounce, e.g. "smtp_550".
 	Reason string
 	At     time.Time
 }
 
-// id makes repeats harmless: one open and one bounce per touch, one click per
-// touch, address and second.
+// id makes repeats harmless: one bounce per touch, one open per touch, visitor and
+// day, one click per touch, visitor, address and second.
 func (d Did) id() string {
 	key := d.Type + "\x00" + d.Touch
-	if d.Type == Clicked {
+	if h := d.Hit; h != nil {
+		key += fmt.Sprintf("\x00%s\x00%s\x00%t\x00%t", h.GetAgent(), h.GetNetwork(), h.GetHead(), h.GetTrap())
+	}
+	switch d.Type {
+	case Opened:
+		key += "\x00" + d.At.UTC().Format(time.DateOnly)
+	case Clicked:
 		key += "\x00" + d.URL + "\x00" + d.At.UTC().Format(time.DateTime)
 	}
 	sum := sha256.Sum256([]byte(key))
@@ -92,5 +100,5 @@ func (d Did) activity() *leadv1.Activity {
 		properties["bounce"] = "hard"
 	}
 	at := timestamppb.New(d.At)
-	return &leadv1.Activity{Id: d.id(), Type: d.Type, Properties: properties, OccurredAt: at, ReceivedAt: at, Source: source}
+	return &leadv1.Activity{Id: d.id(), Type: d.Type, Properties: properties, OccurredAt: at, ReceivedAt: at, Source: source, Hit: d.Hit}
 }

@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind says what a token may be used for; a token of one kind is no token of another.
@@ -26,6 +28,8 @@ const (
 	// which a lead answers every purpose.
 	Confirm     Kind = 'k'
 	Preferences Kind = 'p'
+	// Trap is a link that no reader sees: only machines follow it.
+	Trap Kind = 'x'
 )
 
 // ErrInvalid: the token was not made by us for this purpose.
@@ -44,6 +48,9 @@ type Token struct {
 	// unsubscription takes back; empty for an open. Of a confirmation it is what
 	// Ask.Target gives.
 	Target string
+	// Sent is when the mail was made, to the second; zero when the link does not
+	// say. Links of readers say it.
+	Sent time.Time
 }
 
 // Signer makes and checks tokens. It is safe for concurrent use.
@@ -96,10 +103,17 @@ func (s *Signer) Verify(kind Kind, text string) (Token, error) {
 		return Token{}, ErrInvalid
 	}
 	parts := strings.Split(string(payload[1:]), "\x00")
-	if len(parts) != 5 {
+	if len(parts) != 5 && len(parts) != 6 { // links of earlier versions do not say when
 		return Token{}, ErrInvalid
 	}
 	t := Token{Kind: kind, Lead: parts[0], Touch: parts[1], Program: parts[2], Step: parts[3], Target: parts[4]}
+	if len(parts) == 6 {
+		at, err := strconv.ParseInt(parts[5], 36, 64)
+		if err != nil {
+			return Token{}, ErrInvalid
+		}
+		t.Sent = time.Unix(at, 0).UTC()
+	}
 	if kind == Click && !Followable(t.Target) {
 		return Token{}, ErrInvalid
 	}
@@ -123,6 +137,9 @@ func (s *Signer) mac(key, payload []byte) []byte {
 // payload is the kind and the fields, separated by a byte none of them has.
 func (t Token) payload() []byte {
 	fields := []string{t.Lead, t.Touch, t.Program, t.Step, t.Target}
+	if !t.Sent.IsZero() {
+		fields = append(fields, strconv.FormatInt(t.Sent.Unix(), 36))
+	}
 	for i := range fields {
 		fields[i] = strings.ReplaceAll(fields[i], "\x00", "")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -32,6 +33,20 @@ func TestASignedTokenComesBackWhole(t *testing.T) {
 	got, err := s.Verify(link.Click, s.Sign(click()))
 	if err != nil || got != click() {
 		t.Errorf("token %+v, error %v", got, err)
+	}
+}
+
+func TestATokenSaysWhenItsMailWasMadeAndOldOnesNeedNot(t *testing.T) {
+	t.Parallel()
+	s := signer(t, key('a'))
+	tok := click()
+	tok.Sent = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	got, err := s.Verify(link.Click, s.Sign(tok))
+	if err != nil || got != tok {
+		t.Errorf("token %+v, error %v", got, err)
+	}
+	if got, err = s.Verify(link.Click, s.Sign(click())); err != nil || !got.Sent.IsZero() {
+		t.Errorf("a token of an earlier version: %+v, %v", got, err)
 	}
 }
 

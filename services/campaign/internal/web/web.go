@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -32,6 +33,9 @@ type Deps struct {
 	Now    func() time.Time
 	// Company is named on the page to unsubscribe.
 	Company string
+	// Proxies are the networks of our own proxies: they say where a visitor comes
+	// from.
+	Proxies []netip.Prefix
 }
 
 // tellTimeout bounds how long a click waits for its event to be durable.
@@ -44,14 +48,16 @@ type pages struct {
 	Deps
 	layout *template.Template
 	hits   metric.Int64Counter
+	crowds crowds
 }
 
-// Handler serves /t/c/, /t/o/ and /u/.
+// Handler serves /t/c/, /t/o/, /t/x/, /u/, /confirm/ and /preferences/.
 func Handler(d Deps) *http.ServeMux {
 	p := &pages{Deps: d, layout: newLayout(), hits: counter("nurture_campaign_web_hits", "Links of mails that were followed, by what came of it.")}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /t/c/{token}", p.click)
 	mux.HandleFunc("GET /t/o/{token}", p.open)
+	mux.HandleFunc("GET /t/x/{token}", p.trap)
 	mux.HandleFunc("GET /u/{token}", p.askUnsubscribe)
 	mux.HandleFunc("POST /u/{token}", p.unsubscribe)
 	mux.HandleFunc("GET /confirm/{token}", p.askConfirm)
@@ -69,9 +75,7 @@ func (p *pages) click(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, "click")
 		return
 	}
-	if r.Method == http.MethodGet {
-		p.tell(r, tok, feed.Did{Type: feed.Clicked, URL: tok.Target})
-	}
+	p.tell(r, tok, feed.Did{Type: feed.Clicked, URL: tok.Target})
 	secure(w)
 	w.Header().Set("Location", tok.Target)
 	w.WriteHeader(http.StatusFound)
@@ -88,12 +92,21 @@ func (p *pages) open(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, "open")
 		return
 	}
-	if r.Method == http.MethodGet {
-		p.tell(r, tok, feed.Did{Type: feed.Opened})
-	}
+	p.tell(r, tok, feed.Did{Type: feed.Opened})
 	secure(w)
 	w.Header().Set("Content-Type", "image/gif")
 	_, _ = w.Write(pixel()) // whoever does not wait for his pixel does not want it
+}
+
+// trap is the link that no reader sees. Whoever follows it learns nothing.
+func (p *pages) trap(w http.ResponseWriter, r *http.Request) {
+	tok, err := p.Links.Verify(link.Trap, r.PathValue("token"))
+	if err != nil {
+		p.refuse(w, r, "trap")
+		return
+	}
+	p.tell(r, tok, feed.Did{Type: feed.Clicked})
+	p.page(w, http.StatusOK, page{Title: "Nothing here", Text: "There is nothing to see here. Please go back to the mail.", Company: p.Company})
 }
 
 // tell goes on when the reader has hung up: what it did, it did.
@@ -101,6 +114,7 @@ func (p *pages) tell(r *http.Request, tok link.Token, d feed.Did) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tellTimeout)
 	defer cancel()
 	d.Lead, d.Touch, d.Program, d.Step, d.At = tok.Lead, tok.Touch, tok.Program, tok.Step, p.Now()
+	d.Hit = p.evidence(r, tok, d.At)
 	if err := p.Tell(ctx, d); err != nil {
 		p.Log.ErrorContext(ctx, "an event of a mail was lost", "lead_id", tok.Lead, "touch_id", tok.Touch, "type", d.Type, "error", err)
 		p.count(ctx, d.Type, "lost")

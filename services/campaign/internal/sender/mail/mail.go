@@ -36,6 +36,8 @@ type Writer struct {
 	Domain string
 	// Carry lets news about the mail find its touch.
 	Carry Carry
+	// NoTrap leaves out the link that only machines follow.
+	NoTrap bool
 }
 
 // Touch is what a mail is written for.
@@ -82,6 +84,9 @@ func (w *Writer) Compose(t Touch) (Mail, error) {
 	html, err = trackHTML(html, w.own, track)
 	if err != nil {
 		return Mail{}, err
+	}
+	if !w.NoTrap {
+		html = addTrap(html, w.BaseURL+"/t/x/"+w.sign(t, link.Trap, ""))
 	}
 	html = addPixel(html, w.BaseURL+"/t/o/"+w.sign(t, link.Open, "")+".gif")
 	text = trackText(text, w.own, track)
@@ -144,9 +149,15 @@ func title(lead *leadv1.Lead, purpose string) string {
 }
 
 func (w *Writer) sign(t Touch, kind link.Kind, target string) string {
-	return w.Links.Sign(link.Token{
+	tok := link.Token{
 		Kind: kind, Lead: t.Lead.GetLeadId(), Touch: t.ID, Program: t.Program.Name, Step: t.Step.ID, Target: target,
-	})
+	}
+	switch kind {
+	case link.Click, link.Open, link.Trap:
+		tok.Sent = t.At
+	case link.Unsubscribe, link.Confirm, link.Preferences:
+	}
+	return w.Links.Sign(tok)
 }
 
 func (w *Writer) message(t Touch, to *netmail.Address) *gomail.Msg {

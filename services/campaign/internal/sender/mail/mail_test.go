@@ -161,6 +161,20 @@ func TestEveryWebLinkGoesThroughUsAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestTheTrapIsInTheHTMLPartAloneAndNoReaderSeesIt(t *testing.T) {
+	t.Parallel()
+	_, _, parts := compose(t, ann())
+	trap := regexp.MustCompile(`<a href="http://127\.0\.0\.1:8082/t/x/([A-Za-z0-9_-]+)" rel="nofollow" tabindex="-1" aria-hidden="true" style="display:none"></a>`)
+	found := trap.FindStringSubmatch(parts["text/html"])
+	if found == nil || strings.Contains(parts["text/plain"], "/t/x/") {
+		t.Fatalf("the trap: %v", found)
+	}
+	tok, err := signer(t).Verify(link.Trap, found[1])
+	if err != nil || tok.Lead != "lead-1" || tok.Sent.IsZero() {
+		t.Errorf("%+v, %v", tok, err)
+	}
+}
+
 func TestANameCannotAddAHeaderOrAReader(t *testing.T) {
 	t.Parallel()
 	evil := ann()

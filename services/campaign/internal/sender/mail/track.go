@@ -81,13 +81,22 @@ func target(url string, keep func(string) bool, track func(string) string) strin
 	}
 }
 
+// addTrap puts a link at the end of the body that no reader sees and no screen
+// reader says.
+func addTrap(text, url string) string {
+	return addLast(text, `<a href="`+stdhtml.EscapeString(url)+`" rel="nofollow" tabindex="-1" aria-hidden="true" style="display:none"></a>`)
+}
+
 // addPixel puts the open pixel at the end of the body.
 func addPixel(text, url string) string {
-	pixel := `<img src="` + stdhtml.EscapeString(url) + `" width="1" height="1" alt="" style="display:block;border:0">`
+	return addLast(text, `<img src="`+stdhtml.EscapeString(url)+`" width="1" height="1" alt="" style="display:block;border:0">`)
+}
+
+func addLast(text, element string) string {
 	if at := strings.LastIndex(strings.ToLower(text), "</body>"); at >= 0 {
-		return text[:at] + pixel + text[at:]
+		return text[:at] + element + text[at:]
 	}
-	return text + pixel
+	return text + element
 }
 
 // webAddress is an address in running text, without the punctuation that ends
