@@ -178,6 +178,9 @@ func TestTheGateNamesWhatHoldsALead(t *testing.T) {
 		desk.MissingCompany: whole(func(f *leadv1.Facts) { f.HasCompany = false }),
 		desk.NoConsent:      whole(func(f *leadv1.Facts) { f.Consents = []string{"newsletter"} }),
 		desk.Suppressed:     whole(func(f *leadv1.Facts) { f.Suppressed, f.HasEmail = true, false }),
+		desk.TestLead:       whole(func(f *leadv1.Facts) { f.Test, f.OwnStaff = true, true }),
+		desk.OwnStaff:       whole(func(f *leadv1.Facts) { f.OwnStaff = true }),
+		desk.Competitor:     whole(func(f *leadv1.Facts) { f.Competitor = true }),
 		desk.LeadUnknown:    nil,
 	} {
 		if got := p.Gate(facts); got != want {

@@ -13,8 +13,15 @@ func (p Policy) Gate(facts *leadv1.Facts) Reason {
 	if facts == nil {
 		return LeadUnknown
 	}
-	if facts.GetSuppressed() {
+	switch {
+	case facts.GetSuppressed():
 		return Suppressed
+	case facts.GetTest():
+		return TestLead
+	case facts.GetOwnStaff():
+		return OwnStaff
+	case facts.GetCompetitor():
+		return Competitor
 	}
 	for _, f := range p.Require {
 		if why := missing(f, facts); why != Clear {

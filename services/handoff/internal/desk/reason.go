@@ -16,6 +16,12 @@ const (
 	NoConsent Reason = "no_consent"
 	// Suppressed: the person must not be contacted.
 	Suppressed Reason = "suppressed"
+	// TestLead: somebody tries things out.
+	TestLead Reason = "test_lead"
+	// OwnStaff: one of our own people.
+	OwnStaff Reason = "own_staff"
+	// Competitor: the address or the company is a competitor's.
+	Competitor Reason = "competitor"
 	// NoCapacity: every rep who could take it is full.
 	NoCapacity Reason = "no_capacity"
 	// NoRepMatches: no rep's condition fits the lead.

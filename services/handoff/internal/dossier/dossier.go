@@ -61,6 +61,7 @@ func Assemble(p Parts) *handoffv1.Dossier {
 		FirstTouch: p.Lead.GetFirstTouch(),
 		LastTouch:  p.Lead.GetLastTouch(),
 		Consents:   p.Lead.GetConsents(),
+		Flags:      p.Lead.GetFlags(),
 		Score:      p.Score.GetScore(),
 		Reasons:    p.Score.GetReasons(),
 		Verdict:    p.Score.GetVerdict(),
