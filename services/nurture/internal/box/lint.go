@@ -23,6 +23,7 @@ func Lint(dir string) error {
 	return errors.Join(
 		ingest.Lint(filepath.Join(dir, "sources.yaml")),
 		lintConsent(filepath.Join(dir, consentFile)),
+		lintSignals(filepath.Join(dir, signalsFile)),
 		scoring.Lint(filepath.Join(dir, "model.yaml")),
 		campaign.Lint(dir),
 		lintAccess(filepath.Join(dir, accessFile)),
@@ -30,8 +31,12 @@ func Lint(dir string) error {
 	)
 }
 
-// consentFile may be left out: then nothing is allowed without a yes.
-const consentFile = "consent.yaml"
+// Both may be left out: then nothing is allowed without a yes, and signals are
+// judged by what is built in.
+const (
+	consentFile = "consent.yaml"
+	signalsFile = "signals.yaml"
+)
 
 func lintConsent(file string) error {
 	if !isFile(file) {
@@ -53,6 +58,13 @@ func lintAccess(file string) error {
 	}
 	_, err = access.Parse(file, raw)
 	return err
+}
+
+func lintSignals(file string) error {
+	if !isFile(file) {
+		return nil
+	}
+	return ingest.LintSignals(file)
 }
 
 func isFile(path string) bool {

@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -119,12 +120,25 @@ func (b *Box) handoff(p peers) (func(context.Context) error, error) {
 	return s.Run, nil
 }
 
+// How long opens and clicks wait for their verdict in a box whose time runs
+// faster: scaled like every other wait.
+const (
+	quarantine      = 10 * time.Second
+	shortQuarantine = 50 * time.Millisecond
+)
+
 func (b *Box) ingestConfig() ingest.Config {
 	c := ingest.DefaultConfig()
 	c.Sources, c.IdentityKey = filepath.Join(b.opts.Config, "sources.yaml"), b.keys.Identity
 	c.DataKey = b.keys.Data
 	if file := filepath.Join(b.opts.Config, consentFile); isFile(file) {
 		c.Consent = file
+	}
+	if file := filepath.Join(b.opts.Config, signalsFile); isFile(file) {
+		c.Signals = file
+	}
+	if scale := b.opts.TimeScale; scale > 0 && scale < 1 {
+		c.Quarantine = max(shortQuarantine, time.Duration(scale*float64(quarantine)))
 	}
 	return c
 }

@@ -119,6 +119,9 @@ func eventLineOf(m *ingestv1.ExportEventsResponse) (eventLine, error) {
 		line.Activity, line.Machine = a.GetType(), a.GetMachine()
 		raw, err = json.Marshal(a.GetProperties())
 	}
+	if a := e.GetJudged().GetActivity(); a != nil {
+		line.Activity, line.Machine = a.GetType(), a.GetMachine()
+	}
 	if err != nil {
 		return line, fmt.Errorf("encode details of %d: %w", m.GetSeq(), err)
 	}

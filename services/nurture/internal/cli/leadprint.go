@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 )
 
@@ -43,6 +44,9 @@ func (s *biography) printWho(p *printer) {
 			p.f("  %s\t%s\n", f[0], f[1])
 		}
 	}
+	if flags := flagsOf(l.GetFlags()); flags != "" {
+		p.f("  flags\t%s\n", flags)
+	}
 	for _, c := range l.GetConsents() {
 		p.f("  consent\t%s %s %s\n", c.GetPurpose(), yes(c.GetGranted(), "granted", "refused"), clock(c.GetAt()))
 	}
@@ -51,7 +55,25 @@ func (s *biography) printWho(p *printer) {
 	}
 }
 
+// flagsOf names what is known of a lead by its address and its source.
+func flagsOf(f *leadv1.Flags) string {
+	var names []string
+	for _, one := range []struct {
+		set  bool
+		name string
+	}{
+		{f.GetTest(), "test lead, counted nowhere"}, {f.GetOwnStaff(), "own staff, counted nowhere"}, {f.GetCompetitor(), "competitor"},
+		{f.GetDisposable(), "disposable address"}, {f.GetRoleAddress(), "role address"}, {f.GetFreeMail(), "free mail"},
+	} {
+		if one.set {
+			names = append(names, one.name)
+		}
+	}
+	return strings.Join(names, "; ")
+}
+
 func (s *biography) printScore(p *printer) {
+	defer s.printCorrections(p)
 	sc := s.score.GetScore()
 	if sc == nil {
 		p.f("SCORE\tnot scored yet\n")
@@ -73,6 +95,14 @@ func (s *biography) printScore(p *printer) {
 				p.f("    %+.1f\t%s\n", r.GetPoints(), cmp.Or(r.GetText(), r.GetRule(), r.GetGroup()))
 			}
 		}
+	}
+}
+
+// printCorrections says which points were taken back or given late, and why.
+func (s *biography) printCorrections(p *printer) {
+	for _, c := range s.score.GetCorrections() {
+		p.f("  corrected\t%s: %+.1f %s for the hit of %s, judged %s\n",
+			clock(c.GetAt()), c.GetPoints(), c.GetRule(), clock(c.GetHitAt()), c.GetVerdict())
 	}
 }
 
@@ -119,7 +149,7 @@ func (s *biography) printTimeline(p *printer) {
 	}
 	for _, a := range s.activities {
 		props := a.GetProperties()
-		add(a.GetOccurredAt(), a.GetType()+prefixed(" ", cmp.Or(props["path"], props["form"], props["program"]))+yes(a.GetMachine(), " (machine)", ""))
+		add(a.GetOccurredAt(), a.GetType()+prefixed(" ", cmp.Or(props["path"], props["form"], props["program"]))+judgement(a))
 	}
 	for _, e := range s.enrollments {
 		add(e.GetEnrolledAt(), "enrolled in "+e.GetProgram())
@@ -135,6 +165,17 @@ func (s *biography) printTimeline(p *printer) {
 	for _, l := range lines {
 		p.f("  %s\t%s\n", l.at.Local().Format("2006-01-02 15:04:05.000"), l.text)
 	}
+}
+
+// judgement says what an open or a click was judged to be.
+func judgement(a *leadv1.Activity) string {
+	switch {
+	case a.GetPending():
+		return " (not judged yet)"
+	case a.GetMachine():
+		return " (machine" + prefixed(": ", a.GetVerdict()) + ")"
+	}
+	return ""
 }
 
 func clock(t *timestamppb.Timestamp) string {

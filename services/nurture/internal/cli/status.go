@@ -61,6 +61,9 @@ func printStatus(cmd *cobra.Command, s funnel.Snapshot, orphans, lost []string) 
 		p.f("%d\t  %s\n", s.Stages[stage], plain(stage.String(), "STAGE_"))
 	}
 	p.f("%d\t  captured\n", s.Captured)
+	if s.Uncounted > 0 {
+		p.f("%d\t  not counted: test leads and own staff\n", s.Uncounted)
+	}
 	p.f("%d\t  unaccounted\n", s.Unaccounted)
 	p.f("%d\t  orphans\n", s.Orphans)
 	p.f("%d\t  parked\n", s.Parked)

@@ -74,7 +74,7 @@ type touch struct {
 func newFile(c Case) *file {
 	d := c.Dossier
 	f := &file{
-		row: newRow(c), Profile: profile(d.GetProfile()), Source: source(d), Consents: d.GetConsents(),
+		row: newRow(c), Profile: append(profile(d.GetProfile()), address(d.GetFlags())...), Source: source(d), Consents: d.GetConsents(),
 		Fit:       newAxis("Fit", scoringv1.Reason_AXIS_FIT, d, d.GetScore().GetFit()),
 		Behaviour: newAxis("Behaviour", scoringv1.Reason_AXIS_BEHAVIOUR, d, d.GetScore().GetBehaviour()),
 		Verdict:   d.GetVerdict(), Timeline: timeline(d.GetTimeline()), Programs: d.GetPrograms(),
@@ -124,6 +124,20 @@ func profile(p *leadv1.Profile) []fact {
 		facts = append(facts, fact{sentence(k), p.GetAttributes()[k]})
 	}
 	return told(facts)
+}
+
+// address says what kind of address it is.
+func address(f *leadv1.Flags) []fact {
+	kinds := []fact{{"Address", ""}}
+	for _, k := range []struct {
+		is   bool
+		name string
+	}{{f.GetFreeMail(), "free mail"}, {f.GetRoleAddress(), "read by several people"}, {f.GetDisposable(), "thrown away after use"}} {
+		if k.is {
+			kinds = append(kinds, fact{"Address", k.name})
+		}
+	}
+	return told(kinds)
 }
 
 func source(d *handoffv1.Dossier) []fact {

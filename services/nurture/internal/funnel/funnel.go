@@ -23,8 +23,7 @@ import (
 type Funnel struct {
 	leads map[string]*lead
 	// last is the latest sequence applied per stream: each record counts once.
-	last  map[string]uint64
-	tally Tally
+	last map[string]uint64
 }
 
 // lead is what the funnel knows of one lead.
@@ -32,6 +31,7 @@ type lead struct {
 	seen      bool   // ingest has a record of it
 	arrivedAt uint64 // sequence in LEADS of the record that said who it is; 0 while nobody knows
 	merged    bool   // turned out to be another lead
+	uncounted bool   // a test lead, or one of our own people
 	stage     leadv1.Stage
 	open      int  // enrollments under way
 	withSales bool // a rep owns it
@@ -41,6 +41,7 @@ type lead struct {
 	qualifiedBy []uint64
 	// What ever happened to it.
 	handedOff, accepted, recycled bool
+	tally                         Tally
 }
 
 // The services whose wake-ups a lead can have.
@@ -58,6 +59,15 @@ type Tally struct {
 	// mails stopped by any other gate; Bounced were refused for good; Ambiguous
 	// were attempted with unknown result.
 	Sent, Deferred, Suppressed, Skipped, Bounced, Ambiguous int
+}
+
+func (tally *Tally) add(t Tally) {
+	tally.Sent += t.Sent
+	tally.Deferred += t.Deferred
+	tally.Suppressed += t.Suppressed
+	tally.Skipped += t.Skipped
+	tally.Bounced += t.Bounced
+	tally.Ambiguous += t.Ambiguous
 }
 
 // New makes an empty funnel.
@@ -125,6 +135,7 @@ func (f *Funnel) leadRecord(l *lead, seq uint64, rec *ledgerv1.Record) error {
 	}
 	l.seen = true
 	facts := leadview.Facts(s.GetLead())
+	l.uncounted = facts.GetTest() || facts.GetOwnStaff()
 	if l.arrivedAt == 0 && (facts.GetHasEmail() || facts.GetHasPhone() || s.GetErasedAt() != nil) {
 		l.arrivedAt = seq
 	}
@@ -161,27 +172,27 @@ func (f *Funnel) campaignRecord(l *lead, rec *ledgerv1.Record) error {
 	}
 	return each(rec, func(e *campaignv1.Event) {
 		if t := e.GetTouchSettled().GetTouch(); t != nil {
-			f.touch(t)
+			l.tally.touch(t)
 		}
 	})
 }
 
-func (f *Funnel) touch(t *campaignv1.Touch) {
+func (tally *Tally) touch(t *campaignv1.Touch) {
 	switch t.GetStatus() {
 	case campaignv1.TouchStatus_TOUCH_STATUS_SENT:
-		f.tally.Sent++
+		tally.Sent++
 	case campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED:
-		f.tally.Deferred++
+		tally.Deferred++
 	case campaignv1.TouchStatus_TOUCH_STATUS_FAILED:
-		f.tally.Bounced++
+		tally.Bounced++
 	case campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS:
-		f.tally.Ambiguous++
+		tally.Ambiguous++
 	case campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED:
 		if r := t.GetReason(); r == "suppressed" || r == "no_consent" {
-			f.tally.Suppressed++
+			tally.Suppressed++
 			return
 		}
-		f.tally.Skipped++
+		tally.Skipped++
 	case campaignv1.TouchStatus_TOUCH_STATUS_UNSPECIFIED, campaignv1.TouchStatus_TOUCH_STATUS_PLANNED:
 	}
 }

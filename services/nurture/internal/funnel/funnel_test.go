@@ -178,6 +178,23 @@ func TestEveryLeadIsCountedInItsStageOnce(t *testing.T) {
 
 // The four streams are read side by side: whatever the interleaving and whatever
 // comes again, the count is the same.
+func TestTestLeadsAndOwnStaffAreCountedNowhere(t *testing.T) {
+	w := story()
+	for lead, flags := range map[string]*leadv1.Flags{"probe": {Test: true}, "sam": {OwnStaff: true}} {
+		w.write(bus.Leads, lead, change{state: &ingestv1.State{
+			Lead: &leadv1.Lead{Profile: &leadv1.Profile{Email: lead + "@acme.example"}, Flags: flags},
+		}})
+		w.stage(lead, leadv1.Stage_STAGE_QUALIFIED, w.seq[bus.Leads])
+		w.enroll(lead, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE, &campaignv1.Touch{Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT})
+		w.sales(lead, handoffv1.HandoffStatus_HANDOFF_STATUS_HELD)
+	}
+	expect := want()
+	expect.Uncounted = 2
+	if diff := cmp.Diff(expect, apply(t, w.records).Snapshot(later)); diff != "" {
+		t.Errorf("snapshot (-want +got):\n%s", diff)
+	}
+}
+
 func TestNeitherInterleavingNorRepeatsChangeTheCount(t *testing.T) {
 	records := story().records
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,8 +11,9 @@ import (
 type Snapshot struct {
 	// Captured are the leads there are; Stages counts them by stage. Anonymous
 	// are visitors who have not said who they are, and no leads yet.
-	Captured, Anonymous int
-	Stages              map[leadv1.Stage]int
+	// Uncounted are test leads and our own people: they are in no other count.
+	Captured, Anonymous, Uncounted int
+	Stages                         map[leadv1.Stage]int
 	// AtArrival were qualified by the very record that said who they are; HandedOff,
 	// Accepted and Recycled were ever assigned to a rep, accepted, and given back.
 	AtArrival, HandedOff, Accepted, Recycled int
@@ -43,8 +44,13 @@ var closing = [...]leadv1.Stage{
 
 // Snapshot counts the leads as of now. Parked is left to who knows it.
 func (f *Funnel) Snapshot(now time.Time) Snapshot {
-	s := Snapshot{Stages: map[leadv1.Stage]int{}, Tally: f.tally}
+	s := Snapshot{Stages: map[leadv1.Stage]int{}}
 	for _, l := range f.leads {
+		if l.uncounted {
+			s.Uncounted++
+			continue
+		}
+		s.add(l.tally)
 		switch {
 		case l.captured():
 			s.count(l, now)
@@ -80,8 +86,9 @@ func (s *Snapshot) count(l *lead, now time.Time) {
 	}
 }
 
-// captured: somebody who can be reached, and who did not turn out to be another.
-func (l *lead) captured() bool { return l.arrivedAt > 0 && !l.merged }
+// captured: somebody who can be reached, who did not turn out to be another, and
+// whom we want to win.
+func (l *lead) captured() bool { return l.arrivedAt > 0 && !l.merged && !l.uncounted }
 
 func (l *lead) orphan(now time.Time) bool {
 	if l.open > 0 || l.withSales || slices.Contains(closing[:], l.stage) || now.Sub(l.changed) < settle {

@@ -8,7 +8,7 @@ type Reaction struct {
 	After time.Duration
 	// Proxy: the mailbox provider loads the pictures, nobody looked.
 	Proxy bool
-	// Scan: a link scanner fetches the unsubscribe page with GET.
+	// Scan: a link scanner follows every link with GET.
 	Scan bool
 	// Open and Click are human. A click opens the first link.
 	Open, Click bool

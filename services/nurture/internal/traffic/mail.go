@@ -43,8 +43,8 @@ func (t *Traffic) react(ctx context.Context, p *population.Person, m *inbox.Mail
 		t.check(ctx, "confirm", p.N, t.confirm(ctx, link))
 		return
 	}
-	if r.Scan && m.Unsubscribe != "" {
-		t.check(ctx, "scan", p.N, t.get(ctx, m.Unsubscribe, scanner))
+	if r.Scan {
+		t.check(ctx, "scan", p.N, t.scan(ctx, m))
 	}
 	if r.Proxy {
 		t.check(ctx, "proxy open", p.N, t.load(ctx, m, proxy))
@@ -62,10 +62,11 @@ func (t *Traffic) react(ctx context.Context, p *population.Person, m *inbox.Mail
 	}
 }
 
-// firstLink is the first one that does not lead out of the list.
+// firstLink is the first one that a reader sees and that does not lead out of the
+// list.
 func firstLink(m *inbox.Mail) string {
 	for _, link := range m.Links {
-		if link != m.Unsubscribe && !strings.Contains(link, "unsubscribe") && !strings.Contains(link, "/preferences/") {
+		if link != m.Unsubscribe && !strings.Contains(link, "unsubscribe") && !strings.Contains(link, "/preferences/") && !strings.Contains(link, "/t/x/") {
 			return link
 		}
 	}
@@ -94,6 +95,17 @@ func (t *Traffic) confirm(ctx context.Context, link string) error {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", browser)
 	return t.site.do(req)
+}
+
+// scan follows every link, also those that no reader sees, as the scanner of a
+// mail gateway does.
+func (t *Traffic) scan(ctx context.Context, m *inbox.Mail) error {
+	for _, link := range m.Links {
+		if err := t.get(ctx, link, scanner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load fetches the pictures, as opening the mail does.
