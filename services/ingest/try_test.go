@@ -77,6 +77,9 @@ func TestASampleGoesThroughASourceAndSaysWhatBecameOfIt(t *testing.T) {
 			t.Errorf("%s: the mapped company is lost: %v", tc.source, it)
 		}
 	}
+	if lead := r.lead(r.submitAs("source-test@nurture.test")); !lead.GetFlags().GetTest() {
+		t.Errorf("the person of the samples is no test lead: %v", lead)
+	}
 	if n := r.leads(); n != 1 {
 		t.Errorf("%d leads; the person of all samples is one", n)
 	}

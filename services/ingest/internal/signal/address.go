@@ -70,6 +70,7 @@ func builtin() *Rules {
 	return &Rules{
 		Programs: words(programs), Proxies: words(proxies), Scanners: words(scannerNetworks), DataCentres: words(dataCentreNetworks),
 		FreeMail: normal.FreeMailDomains(), Disposable: words(disposableDomains), Roles: words(roleWords),
+		Test: []string{"nurture.test"}, // whose people are those of `nurture source test`
 	}
 }
 

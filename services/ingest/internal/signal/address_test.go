@@ -56,6 +56,7 @@ func TestAnAddressSaysWhatKindOfLeadItIs(t *testing.T) {
 		"support@gmail.com":        {FreeMail: true, RoleAddress: true},
 		"a@test.example":           test,
 		"qa@corp.example":          test,
+		"source-test@nurture.test": test,
 		"ann@rival.example":        competitor,
 		"ann@eu.rival.example":     competitor,
 		"ann@arrival.example":      nil,
