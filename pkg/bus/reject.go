@@ -19,10 +19,10 @@ import (
 // source may be "*" for all.
 func RejectSubject(source string) string { return "parked.ingest.source." + source }
 
-// ParkReject keeps what a source sent and nobody took, for ttl (whole seconds;
-// 0: until a person decides). The same words of the same source within two
-// minutes are one entry. Nothing of it is logged: it is a person's data.
-func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked, ttl time.Duration) error {
+// ParkReject keeps what a source sent and nobody took, until a person decides or
+// WipeRejects finds that its time is over. The same words of the same source
+// within two minutes are one entry. Nothing of it is logged: it is a person's data.
+func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked) error {
 	if p.GetParkedAt() == nil {
 		p.ParkedAt = timestamppb.Now()
 	}
@@ -33,14 +33,35 @@ func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked, ttl time.Durat
 	words := sha256.Sum256(append([]byte(p.GetSource()+" "+p.GetKind()+" "+p.GetReason()+" "), p.GetData()...))
 	msg := &nats.Msg{Subject: RejectSubject(p.GetSource()), Data: data, Header: nats.Header{}}
 	msg.Header.Set(jetstream.MsgIDHeader, "reject-"+hex.EncodeToString(words[:]))
-	if ttl >= time.Second {
-		msg.Header.Set(jetstream.MsgTTLHeader, ttl.Truncate(time.Second).String())
-	}
 	Inject(ctx, msg.Header)
 	if _, err := b.Publish(ctx, msg); err != nil {
 		return fmt.Errorf("keep reject of %s: %w", p.GetSource(), err)
 	}
 	return nil
+}
+
+// WipeRejects overwrites and removes the rejects that were kept before a time, the
+// oldest first, at most so many, and says how many it were. A limit of the server
+// would not do: what it drops stays in the file until its block is rewritten,
+// where no erasure finds it.
+func (b *Bus) WipeRejects(ctx context.Context, before time.Time, most int) (wiped int, err error) {
+	s, err := b.JS.Stream(ctx, Parked)
+	if err != nil {
+		return 0, fmt.Errorf("open stream %s: %w", Parked, Classify(err))
+	}
+	for raw, err := range b.Read(ctx, Parked, RejectSubject("*"), 1) {
+		if err != nil {
+			return wiped, err
+		}
+		if wiped >= most || !raw.Time.Before(before) {
+			break
+		}
+		if err := WipeMsg(ctx, s, raw.Sequence); err != nil {
+			return wiped, err
+		}
+		wiped++
+	}
+	return wiped, nil
 }
 
 // Rejects reads what sources sent and nobody took, of one source or of all

@@ -3,7 +3,6 @@ package bus_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
@@ -13,7 +12,7 @@ func TestWhatASourceRepeatsIsOneRejectAndOnlyItsReaderSendsItBack(t *testing.T) 
 	b := bustest.New(t)
 	for _, data := range []string{"x", "x", "y"} {
 		p := &ledgerv1.Parked{Service: "ingest", Source: "website", Kind: "form", Reason: "invalid", Data: []byte(data)}
-		if err := b.ParkReject(t.Context(), p, time.Hour); err != nil {
+		if err := b.ParkReject(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -62,7 +62,7 @@ type Config struct {
 
 	Bounces BouncesConfig `yaml:"bounces"`
 
-	RejectRetention time.Duration `yaml:"reject_retention" help:"how long what was not taken is kept for a person to look at"`
+	RejectRetention time.Duration `yaml:"reject_retention" help:"how long what was not taken is kept for a person to look at, then overwritten; 0: until a person decides"`
 	Quarantine      time.Duration `yaml:"quarantine" help:"how long opens and clicks wait for their verdict, whatever signals says; 0: as it says"`
 }
 
@@ -95,6 +95,8 @@ type Deps struct {
 	// Handoff is told what CRMs say became of a lead. Without it that waits on
 	// INBOUND, and no source may be of kind crm.
 	Handoff handoffv1.HandoffServiceClient
+	// Tidy says when to look for rejects whose time is over; nil: every minute.
+	Tidy <-chan time.Time
 	// Look says when to look whether sources.yaml and signals.yaml have changed;
 	// nil: every two seconds.
 	Look <-chan time.Time
@@ -222,6 +224,7 @@ func (s *Service) Run(ctx context.Context) error {
 	edge.Go(func() error { return s.eraser.Run(edgeCtx) })
 	edge.Go(func() error { return s.takeReturns(edgeCtx, s.deps.SMTP) })
 	edge.Go(func() error { return s.watch(edgeCtx) })
+	edge.Go(func() error { return s.tidy(edgeCtx) })
 	err := edge.Wait()
 	stopLanes()
 	<-stopped

@@ -129,5 +129,5 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		Faults:  []*ledgerv1.Fault{{Message: why}},
 		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
 	}
-	return s.deps.Bus.ParkReject(ctx, parked, s.cfg.RejectRetention)
+	return s.deps.Bus.ParkReject(ctx, parked)
 }

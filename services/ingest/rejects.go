@@ -29,7 +29,7 @@ func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
 	if !s.keeps(ctx, what.Source, what.Reason) {
 		return nil
 	}
-	return s.deps.Bus.ParkReject(ctx, what.Parked(), s.cfg.RejectRetention)
+	return s.deps.Bus.ParkReject(ctx, what.Parked())
 }
 
 // keeps counts a reject of a source and reports whether there is room for it.
