@@ -2513,7 +2513,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x12>\n" +
 	"\x06lifted\x18\b \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x06liftedB\x06\n" +
-	"\x04what2\xab\x1f\n" +
+	"\x04what2\x91 \n" +
 	"\rIngestService\x12v\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x18\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12\x81\x01\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x1d\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8f\x01\n" +
@@ -2542,7 +2542,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0fAddSuppressions\x12).nurture.ingest.v1.AddSuppressionsRequest\x1a*.nurture.ingest.v1.AddSuppressionsResponse\"#\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/suppressions:add\x12\x96\x01\n" +
 	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"&\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x92\x01\n" +
 	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"%\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x89\x01\n" +
-	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x1c\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12u\n" +
+	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x1c\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12d\n" +
+	"\vRejudgeHits\x12%.nurture.ingest.v1.RejudgeHitsRequest\x1a&.nurture.ingest.v1.RejudgeHitsResponse\"\x04\xd0\xe7\x18\x050\x01\x12u\n" +
 	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x17\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12\x83\x01\n" +
 	"\n" +
 	"TestSource\x12$.nurture.ingest.v1.TestSourceRequest\x1a%.nurture.ingest.v1.TestSourceResponse\"(\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sources/{source}:test\x12u\n" +
@@ -2636,33 +2637,35 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*RemoveSuppressionRequest)(nil),  // 68: nurture.ingest.v1.RemoveSuppressionRequest
 	(*CheckSuppressionRequest)(nil),   // 69: nurture.ingest.v1.CheckSuppressionRequest
 	(*ListSuppressionsRequest)(nil),   // 70: nurture.ingest.v1.ListSuppressionsRequest
-	(*ListSourcesRequest)(nil),        // 71: nurture.ingest.v1.ListSourcesRequest
-	(*TestSourceRequest)(nil),         // 72: nurture.ingest.v1.TestSourceRequest
-	(*ListRejectsRequest)(nil),        // 73: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 74: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 75: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 76: nurture.ingest.v1.DismissRejectRequest
-	(*ImportLeadsResponse)(nil),       // 77: nurture.ingest.v1.ImportLeadsResponse
-	(*ExportLeadsResponse)(nil),       // 78: nurture.ingest.v1.ExportLeadsResponse
-	(*EraseLeadResponse)(nil),         // 79: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureResponse)(nil),        // 80: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresResponse)(nil),      // 81: nurture.ingest.v1.ListErasuresResponse
-	(*RewrapKeysResponse)(nil),        // 82: nurture.ingest.v1.RewrapKeysResponse
-	(*TakeReturnResponse)(nil),        // 83: nurture.ingest.v1.TakeReturnResponse
-	(*ListPreferencesResponse)(nil),   // 84: nurture.ingest.v1.ListPreferencesResponse
-	(*UpdatePreferencesResponse)(nil), // 85: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentResponse)(nil),    // 86: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationResponse)(nil),   // 87: nurture.ingest.v1.AskConfirmationResponse
-	(*AddSuppressionsResponse)(nil),   // 88: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionResponse)(nil), // 89: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionResponse)(nil),  // 90: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsResponse)(nil),  // 91: nurture.ingest.v1.ListSuppressionsResponse
-	(*ListSourcesResponse)(nil),       // 92: nurture.ingest.v1.ListSourcesResponse
-	(*TestSourceResponse)(nil),        // 93: nurture.ingest.v1.TestSourceResponse
-	(*ListRejectsResponse)(nil),       // 94: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 95: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 96: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 97: nurture.ingest.v1.DismissRejectResponse
+	(*RejudgeHitsRequest)(nil),        // 71: nurture.ingest.v1.RejudgeHitsRequest
+	(*ListSourcesRequest)(nil),        // 72: nurture.ingest.v1.ListSourcesRequest
+	(*TestSourceRequest)(nil),         // 73: nurture.ingest.v1.TestSourceRequest
+	(*ListRejectsRequest)(nil),        // 74: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 75: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 76: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 77: nurture.ingest.v1.DismissRejectRequest
+	(*ImportLeadsResponse)(nil),       // 78: nurture.ingest.v1.ImportLeadsResponse
+	(*ExportLeadsResponse)(nil),       // 79: nurture.ingest.v1.ExportLeadsResponse
+	(*EraseLeadResponse)(nil),         // 80: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureResponse)(nil),        // 81: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresResponse)(nil),      // 82: nurture.ingest.v1.ListErasuresResponse
+	(*RewrapKeysResponse)(nil),        // 83: nurture.ingest.v1.RewrapKeysResponse
+	(*TakeReturnResponse)(nil),        // 84: nurture.ingest.v1.TakeReturnResponse
+	(*ListPreferencesResponse)(nil),   // 85: nurture.ingest.v1.ListPreferencesResponse
+	(*UpdatePreferencesResponse)(nil), // 86: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentResponse)(nil),    // 87: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationResponse)(nil),   // 88: nurture.ingest.v1.AskConfirmationResponse
+	(*AddSuppressionsResponse)(nil),   // 89: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionResponse)(nil), // 90: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionResponse)(nil),  // 91: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsResponse)(nil),  // 92: nurture.ingest.v1.ListSuppressionsResponse
+	(*RejudgeHitsResponse)(nil),       // 93: nurture.ingest.v1.RejudgeHitsResponse
+	(*ListSourcesResponse)(nil),       // 94: nurture.ingest.v1.ListSourcesResponse
+	(*TestSourceResponse)(nil),        // 95: nurture.ingest.v1.TestSourceResponse
+	(*ListRejectsResponse)(nil),       // 96: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 97: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 98: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 99: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	29, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
@@ -2754,44 +2757,46 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	68, // 86: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
 	69, // 87: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
 	70, // 88: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	71, // 89: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	72, // 90: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
-	73, // 91: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	74, // 92: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	75, // 93: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	76, // 94: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	2,  // 95: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 96: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 97: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 98: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 99: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 100: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	77, // 101: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	78, // 102: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	22, // 103: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	79, // 104: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	80, // 105: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	81, // 106: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	24, // 107: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	82, // 108: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	83, // 109: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	27, // 110: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	84, // 111: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	85, // 112: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	86, // 113: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	87, // 114: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	88, // 115: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	89, // 116: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	90, // 117: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	91, // 118: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	92, // 119: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	93, // 120: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
-	94, // 121: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	95, // 122: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	96, // 123: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	97, // 124: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	95, // [95:125] is the sub-list for method output_type
-	65, // [65:95] is the sub-list for method input_type
+	71, // 89: nurture.ingest.v1.IngestService.RejudgeHits:input_type -> nurture.ingest.v1.RejudgeHitsRequest
+	72, // 90: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	73, // 91: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
+	74, // 92: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	75, // 93: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	76, // 94: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	77, // 95: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	2,  // 96: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,  // 97: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,  // 98: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,  // 99: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10, // 100: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12, // 101: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	78, // 102: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	79, // 103: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	22, // 104: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	80, // 105: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	81, // 106: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	82, // 107: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	24, // 108: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	83, // 109: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	84, // 110: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	27, // 111: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	85, // 112: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	86, // 113: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	87, // 114: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	88, // 115: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	89, // 116: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	90, // 117: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	91, // 118: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	92, // 119: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	93, // 120: nurture.ingest.v1.IngestService.RejudgeHits:output_type -> nurture.ingest.v1.RejudgeHitsResponse
+	94, // 121: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	95, // 122: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
+	96, // 123: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	97, // 124: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	98, // 125: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	99, // 126: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	96, // [96:127] is the sub-list for method output_type
+	65, // [65:96] is the sub-list for method input_type
 	65, // [65:65] is the sub-list for extension type_name
 	65, // [65:65] is the sub-list for extension extendee
 	0,  // [0:65] is the sub-list for field type_name

@@ -45,6 +45,7 @@ const (
 	IngestService_RemoveSuppression_FullMethodName = "/nurture.ingest.v1.IngestService/RemoveSuppression"
 	IngestService_CheckSuppression_FullMethodName  = "/nurture.ingest.v1.IngestService/CheckSuppression"
 	IngestService_ListSuppressions_FullMethodName  = "/nurture.ingest.v1.IngestService/ListSuppressions"
+	IngestService_RejudgeHits_FullMethodName       = "/nurture.ingest.v1.IngestService/RejudgeHits"
 	IngestService_ListSources_FullMethodName       = "/nurture.ingest.v1.IngestService/ListSources"
 	IngestService_TestSource_FullMethodName        = "/nurture.ingest.v1.IngestService/TestSource"
 	IngestService_ListRejects_FullMethodName       = "/nurture.ingest.v1.IngestService/ListRejects"
@@ -124,6 +125,9 @@ type IngestServiceClient interface {
 	// ListSuppressions answers the list in the order of its latest changes. It
 	// holds keyed hashes: nobody can read an address out of it.
 	ListSuppressions(ctx context.Context, in *ListSuppressionsRequest, opts ...grpc.CallOption) (*ListSuppressionsResponse, error)
+	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
+	// and records the verdicts that are different. gRPC only.
+	RejudgeHits(ctx context.Context, in *RejudgeHitsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RejudgeHitsResponse], error)
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
@@ -411,6 +415,25 @@ func (c *ingestServiceClient) ListSuppressions(ctx context.Context, in *ListSupp
 	return out, nil
 }
 
+func (c *ingestServiceClient) RejudgeHits(ctx context.Context, in *RejudgeHitsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RejudgeHitsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[3], IngestService_RejudgeHits_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RejudgeHitsRequest, RejudgeHitsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_RejudgeHitsClient = grpc.ServerStreamingClient[RejudgeHitsResponse]
+
 func (c *ingestServiceClient) ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSourcesResponse)
@@ -542,6 +565,9 @@ type IngestServiceServer interface {
 	// ListSuppressions answers the list in the order of its latest changes. It
 	// holds keyed hashes: nobody can read an address out of it.
 	ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error)
+	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
+	// and records the verdicts that are different. gRPC only.
+	RejudgeHits(*RejudgeHitsRequest, grpc.ServerStreamingServer[RejudgeHitsResponse]) error
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
@@ -639,6 +665,9 @@ func (UnimplementedIngestServiceServer) CheckSuppression(context.Context, *Check
 }
 func (UnimplementedIngestServiceServer) ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSuppressions not implemented")
+}
+func (UnimplementedIngestServiceServer) RejudgeHits(*RejudgeHitsRequest, grpc.ServerStreamingServer[RejudgeHitsResponse]) error {
+	return status.Error(codes.Unimplemented, "method RejudgeHits not implemented")
 }
 func (UnimplementedIngestServiceServer) ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSources not implemented")
@@ -1086,6 +1115,17 @@ func _IngestService_ListSuppressions_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_RejudgeHits_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RejudgeHitsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(IngestServiceServer).RejudgeHits(m, &grpc.GenericServerStream[RejudgeHitsRequest, RejudgeHitsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_RejudgeHitsServer = grpc.ServerStreamingServer[RejudgeHitsResponse]
+
 func _IngestService_ListSources_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSourcesRequest)
 	if err := dec(in); err != nil {
@@ -1325,6 +1365,11 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ExportEvents",
 			Handler:       _IngestService_ExportEvents_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RejudgeHits",
+			Handler:       _IngestService_RejudgeHits_Handler,
 			ServerStreams: true,
 		},
 	},
