@@ -234,7 +234,8 @@ func (s *Service) Run(ctx context.Context) error {
 // serve takes events over HTTP and gRPC.
 func (s *Service) serve(ctx context.Context) error {
 	api := ingestrpc.New(ingestrpc.Deps{
-		Accept: s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
+		Signals: s.signals.Current,
+		Accept:  s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
 		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
 		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
 	})

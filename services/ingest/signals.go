@@ -58,7 +58,7 @@ func (s *Service) listenAgain(ctx context.Context) {
 		return
 	}
 	w.used, w.readAt = h.sum, s.deps.Now()
-	s.deps.Log.InfoContext(ctx, "signals were read again", "file", s.cfg.Signals, "rules", h.rules.Version)
+	s.deps.Log.InfoContext(ctx, "signals were read again; nurture signals rejudge applies them to what was before", "file", s.cfg.Signals, "rules", h.rules.Version)
 }
 
 // attend names in a command the rules by which its opens, clicks and address are

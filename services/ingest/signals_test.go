@@ -1,7 +1,9 @@
 package ingest_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -174,4 +176,84 @@ func records(t *testing.T, b *bus.Bus, lead string) []*ledgerv1.Record {
 		list = append(list, rec)
 	}
 	return list
+}
+
+// rejudge judges what is in the log again and gives the last answer and all that
+// said what changed.
+func (r *room) rejudge(dry bool) (last *ingestv1.RejudgeHitsResponse, changed []*ingestv1.RejudgeHitsResponse) {
+	r.t.Helper()
+	stream, err := r.api.RejudgeHits(r.t.Context(), &ingestv1.RejudgeHitsRequest{DryRun: dry})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return last, changed
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if last = msg; msg.GetNow() != nil {
+			changed = append(changed, msg)
+		}
+	}
+}
+
+func TestHistoryIsJudgedAgainWhenTheRulesChange(t *testing.T) {
+	path, write := signalsFile(t)
+	write("quarantine: 50ms\n")
+	r := newRoomWith(t, func(c *ingest.Config) { c.Signals = path })
+	ann := r.capture("ann@rival.example", nil).GetLeadId()
+	r.clicked(ann, "c1", &leadv1.Hit{Agent: firefox, Link: "1", Network: "198.51.100.0/24"})
+	r.clicked(ann, "c2", &leadv1.Hit{Agent: firefox, Link: "1", Network: "203.0.113.0/24"})
+	for _, id := range []string{"c1", "c2"} {
+		r.eventually(id+" is judged", func() bool { return r.activity(ann, id).GetVerdict() == "human" })
+	}
+	if last, changed := r.rejudge(false); last.GetLeads() != 1 || last.GetHits() != 2 || len(changed) != 0 || last.GetFlagsChanged() != 0 {
+		t.Fatalf("the same rules: %v, %v", last, changed)
+	}
+	before := r.rules()
+	write("quarantine: 50ms\nnetworks: {scanners: [198.51.100.0/24]}\naddresses: {competitors: [rival.example]}\n")
+	r.eventually("the new rules hold", func() bool { return r.rules() != before })
+
+	last, changed := r.rejudge(true)
+	if len(changed) != 1 || changed[0].GetNow().GetId() != "c1" || changed[0].GetNow().GetVerdict() != "scanner_network" || changed[0].GetWas().GetVerdict() != "human" ||
+		last.GetChanged() != 1 || last.GetFlagsChanged() != 1 {
+		t.Fatalf("a dry run: %v, %v", last, changed)
+	}
+	if r.activity(ann, "c1").GetMachine() || r.known(ann).GetFlags() != nil {
+		t.Fatal("a dry run changed something")
+	}
+	r.rejudge(false)
+	if a := r.activity(ann, "c1"); !a.GetMachine() || a.GetVerdict() != "scanner_network" || r.activity(ann, "c2").GetMachine() {
+		t.Errorf("judged again: %v", a)
+	}
+	if !r.known(ann).GetFlags().GetCompetitor() {
+		t.Error("the flags are those of the former rules")
+	}
+	if last, changed := r.rejudge(false); len(changed) != 0 || last.GetFlagsChanged() != 0 {
+		t.Errorf("a second time: %v, %v", last, changed)
+	}
+	again := 0
+	for _, rec := range records(t, r.bus, ann) {
+		for _, raw := range rec.GetEvents() {
+			e := &ingestv1.Event{}
+			if err := proto.Unmarshal(raw, e); err != nil {
+				t.Fatal(err)
+			}
+			if e.GetJudged().GetAgain() {
+				again++
+			}
+		}
+	}
+	if again != 1 {
+		t.Errorf("others are told of %d verdicts that changed, want 1", again)
+	}
+}
+
+// rules is the version of the rules that hold now.
+func (r *room) rules() string {
+	last, _ := r.rejudge(true)
+	return last.GetRules()
 }

@@ -1,7 +1,6 @@
 package person
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -144,33 +143,23 @@ type judging struct {
 // those given a moment ago that look otherwise now.
 func (j *judging) conclude(ripe func(*leadv1.Activity) bool) {
 	hits := j.st.GetHits()
-	touches := map[string]bool{}
-	for _, a := range hits {
-		if a.GetPending() && ripe(a) {
-			touches[mailOf(a)] = true
-		}
-	}
-	for _, group := range byTouch(hits) {
-		if !touches[mailOf(group[0])] {
+	isDue := func(a *leadv1.Activity) bool { return a.GetPending() && ripe(a) }
+	for _, group := range signal.ByMail(hits) {
+		if !slices.ContainsFunc(group, isDue) {
 			continue
 		}
 		for i, v := range j.rules.Judge(group) {
-			if a := group[i]; a.GetPending() && ripe(a) || !a.GetPending() && v.Machine != a.GetMachine() {
+			if a := group[i]; isDue(a) || !a.GetPending() && v.Machine != a.GetMachine() {
 				j.pronounce(a, v)
 			}
 		}
 	}
 }
 
-// again judges hits by other rules. Those that wait are left to their time, and
-// of those recorded without evidence nothing can be said.
+// again judges hits by other rules.
 func (j *judging) again(hits []*leadv1.Activity) {
-	for _, group := range byTouch(hits) {
-		for i, v := range j.rules.Judge(group) {
-			if a := group[i]; !a.GetPending() && a.GetVerdict() != "" && v.Machine != a.GetMachine() {
-				j.pronounce(a, v)
-			}
-		}
+	for _, rev := range j.rules.Again(hits) {
+		j.pronounce(rev.Hit, rev.Verdict)
 	}
 }
 
@@ -197,26 +186,6 @@ func (j *judging) forget() {
 		return !a.GetPending() && !j.now.Before(dueAt(a, j.rules).Add(j.rules.Remember))
 	})
 }
-
-// byTouch groups hits by their mail, in the order of the first of each.
-func byTouch(hits []*leadv1.Activity) [][]*leadv1.Activity {
-	var groups [][]*leadv1.Activity
-	at := map[string]int{}
-	for _, a := range hits {
-		mail := mailOf(a)
-		i, ok := at[mail]
-		if !ok {
-			i = len(groups)
-			at[mail], groups = i, append(groups, nil)
-		}
-		groups[i] = append(groups[i], a)
-	}
-	return groups
-}
-
-// mailOf is what hits are judged together by; one that does not say its mail is
-// judged alone.
-func mailOf(a *leadv1.Activity) string { return cmp.Or(signal.Touch(a), a.GetId()) }
 
 // hold keeps an open or a click until its verdict.
 func (f *fold) hold(a *leadv1.Activity) {

@@ -20,6 +20,7 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
+	"github.com/nurturehq/nurture/services/ingest/internal/signal"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
@@ -31,8 +32,10 @@ const defaultActivities = 50
 
 // Deps are what the server works with.
 type Deps struct {
-	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
-	Ledger *ledger.Ledger[*ingestv1.State]
+	// Signals are the rules that signals are judged by now.
+	Signals func() *signal.Rules
+	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
+	Ledger  *ledger.Ledger[*ingestv1.State]
 	// Policy and Suppressed say what is allowed now.
 	Policy     *consent.Policy
 	Suppressed SuppressionList
