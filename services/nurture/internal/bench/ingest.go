@@ -112,15 +112,46 @@ func Ingest(ctx context.Context, config string) ([]Line, error) {
 	if _, _, err := closed(64, 640, func(w, i int) error { return post(ctx, c, url+"/v1/page", []byte(event("warm", w, i))) }); err != nil {
 		return nil, err
 	}
+	one, err := r.acceptEach(ctx, c, url)
+	if err != nil {
+		return nil, err
+	}
+	many, err := r.acceptBatches(ctx, c, url)
+	return append(one, many...), err
+}
+
+// acceptEach measures requests of one event, beside bare publishers.
+func (r *rig) acceptEach(ctx context.Context, c *http.Client, url string) ([]Line, error) {
+	began, err := cpuTime()
+	if err != nil {
+		return nil, err
+	}
 	rate, took, err := closed(64, singles, func(w, i int) error { return post(ctx, c, url+"/v1/page", []byte(event("one", w, i))) })
 	if err != nil {
 		return nil, err
 	}
-	each, err := commitEach(ctx, r.bus, singles, eventSize, 64)
+	cpu, err := cpuEach("cpu_per_accept", began, singles)
 	if err != nil {
 		return nil, err
 	}
-	posts, many, err := closed(16, batches, func(w, i int) error {
+	each, err := commitEach(ctx, r.bus, singles, eventSize, 64)
+	return []Line{
+		{"ingest_http", rate, "accepts/s"},
+		{"ingest_http_p50", quantile(took, .5), "ms"},
+		{"ingest_http_p99", quantile(took, .99), "ms"},
+		cpu,
+		{"engine_publish_64", each, "messages/s"},
+		{"ingest_http_vs_engine", rate / each, "ratio"},
+	}, err
+}
+
+// acceptBatches measures requests of many events, beside bare commits.
+func (r *rig) acceptBatches(ctx context.Context, c *http.Client, url string) ([]Line, error) {
+	began, err := cpuTime()
+	if err != nil {
+		return nil, err
+	}
+	posts, took, err := closed(16, batches, func(w, i int) error {
 		items := make([]string, perBatch)
 		for j := range items {
 			items[j] = event("many", w, i*perBatch+j)
@@ -130,19 +161,16 @@ func Ingest(ctx context.Context, config string) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := commitRaw(ctx, r.bus, batches*perBatch, eventSize, 1000)
+	cpu, err := cpuEach("cpu_per_event", began, batches*perBatch)
 	if err != nil {
 		return nil, err
 	}
+	raw, err := commitRaw(ctx, r.bus, batches*perBatch, eventSize, 1000)
 	return []Line{
-		{"ingest_http", rate, "accepts/s"},
-		{"ingest_http_p50", quantile(took, .5), "ms"},
-		{"ingest_http_p99", quantile(took, .99), "ms"},
-		{"engine_publish_64", each, "messages/s"},
-		{"ingest_http_vs_engine", rate / each, "ratio"},
 		{"ingest_batch", posts * perBatch, "events/s"},
-		{"ingest_batch_p99", quantile(many, .99), "ms"},
+		{"ingest_batch_p99", quantile(took, .99), "ms"},
+		cpu,
 		{"engine_commit", raw, "messages/s"},
 		{"ingest_vs_engine", posts * perBatch / raw, "ratio"},
-	}, nil
+	}, err
 }
