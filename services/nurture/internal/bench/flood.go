@@ -39,8 +39,11 @@ func flooded(ctx context.Context, url string) ([]Line, error) {
 	}
 	a, b := quantile(alone, .99), quantile(beside, .99)
 	return []Line{
-		{"flood_quiet_p99_alone", a, "ms"}, {"flood_quiet_p99", b, "ms"}, {"flood_quiet_ratio", b / a, "ratio"},
-		{"flood_sent", float64(sent.Load()), "events"}, {"flood_refused", float64(refused.Load()), "events"},
+		{"flood_quiet_p99_alone", a, "ms"},
+		{"flood_quiet_p99", b, "ms"},
+		{"flood_quiet_ratio", b / a, "ratio"},
+		{"flood_sent", float64(sent.Load()), "events"},
+		{"flood_refused", float64(refused.Load()), "events"},
 	}, nil
 }
 
@@ -52,7 +55,7 @@ func tracked(key string) sender {
 
 // steady sends as the quiet source does, and measures each answer.
 func steady(ctx context.Context, url, prefix string) ([]time.Duration, error) {
-	c, answered := client(64), make(chan string, 16)
+	c, answered := client(), make(chan string, 16)
 	return paced(ctx, pace{rate: quietRate, journeys: 5 * quietRate, prefix: prefix}, answered, func(id string) error {
 		status, err := deliver(ctx, c, url, tracked("quiet"), id)
 		if err == nil && status/100 != 2 {
@@ -65,7 +68,7 @@ func steady(ctx context.Context, url, prefix string) ([]time.Duration, error) {
 
 // noise sends as the noisy source does until ctx ends, whatever it is answered.
 func noise(ctx context.Context, url string, sent, refused *atomic.Int64) {
-	c := client(64)
+	c := client()
 	tick := time.NewTicker(time.Second / (quietRate * flood))
 	defer tick.Stop()
 	for n := 0; ; n++ {

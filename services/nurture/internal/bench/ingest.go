@@ -58,8 +58,10 @@ func ready(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// client keeps as many connections alive as a test needs.
-func client(connections int) *http.Client {
+// connections is how many a test keeps alive, at most.
+const connections = 64
+
+func client() *http.Client {
 	return &http.Client{
 		Timeout:   30 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections},
@@ -108,7 +110,7 @@ func Ingest(ctx context.Context, config string) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := client(64)
+	c := client()
 	if _, _, err := closed(64, 640, func(w, i int) error { return post(ctx, c, url+"/v1/page", []byte(event("warm", w, i))) }); err != nil {
 		return nil, err
 	}

@@ -32,13 +32,15 @@ type sender struct {
 func senders() []sender {
 	json := func(_ string, _ []byte, h http.Header) { h.Set("Content-Type", "application/json") }
 	return []sender{
-		{"form", "/v1/forms/site", func(id string) string {
-			return "email=" + id + "%40acme.example&first_name=Jo&company=Acme&consent=yes"
-		},
+		{
+			"form", "/v1/forms/site", func(id string) string {
+				return "email=" + id + "%40acme.example&first_name=Jo&company=Acme&consent=yes"
+			},
 			func(_ string, _ []byte, h http.Header) {
 				h.Set("Content-Type", "application/x-www-form-urlencoded")
 				h.Set("Accept", "application/json")
-			}},
+			},
+		},
 		{"segment", "/v1/identify?writeKey=app", func(id string) string {
 			return `{"type":"identify","messageId":"` + id + `","userId":"` + id + `","traits":{"email":"` + id + `@acme.example"}}`
 		}, json},
@@ -53,13 +55,15 @@ func senders() []sender {
 		}, func(_ string, body []byte, h http.Header) {
 			h.Set("Typeform-Signature", "sha256="+base64.StdEncoding.EncodeToString(mac(body)))
 		}},
-		{"webhook", "/v1/hooks/partner", func(id string) string { return `{"email":"` + id + `@acme.example","company":"Acme"}` },
+		{
+			"webhook", "/v1/hooks/partner", func(id string) string { return `{"email":"` + id + `@acme.example","company":"Acme"}` },
 			func(id string, body []byte, h http.Header) {
 				at := strconv.FormatInt(time.Now().Unix(), 10)
 				h.Set("Webhook-Id", id)
 				h.Set("Webhook-Timestamp", at)
 				h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac([]byte(id+"."+at+"."), body)))
-			}},
+			},
+		},
 	}
 }
 
@@ -134,7 +138,7 @@ func Sources(ctx context.Context, _ string) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := client(64)
+	c := client()
 	all := senders()
 	var lines []Line
 	for _, s := range all {

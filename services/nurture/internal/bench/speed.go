@@ -63,7 +63,7 @@ func speedToLead(ctx context.Context, config string, rate float64) (took []time.
 	if err := p.startAll(ctx, config, arrived); err != nil {
 		return nil, nil, err
 	}
-	c := client(64)
+	c := client()
 	ask := func(id string) error { return askForDemo(ctx, c, p.ingestURL, id) }
 	if _, err := paced(ctx, pace{rate: 20, journeys: 40, prefix: "warm"}, arrived, ask); err != nil {
 		return nil, nil, err
