@@ -182,11 +182,8 @@ func (r *Rules) nearTraps(hits []*leadv1.Activity, verdicts []Verdict) {
 func (r *Rules) kin(hits []*leadv1.Activity, verdicts []Verdict) {
 	var caught []*leadv1.Activity
 	for i, h := range hits {
-		switch verdicts[i].Reason {
-		case TrapLink, WithTrap, Burst, Crowd, AtOnce:
-			if h.GetHit().GetNetwork() != "" {
-				caught = append(caught, h)
-			}
+		if caughtBy(verdicts[i].Reason) && h.GetHit().GetNetwork() != "" {
+			caught = append(caught, h)
 		}
 	}
 	for i, h := range hits {
@@ -197,6 +194,12 @@ func (r *Rules) kin(hits []*leadv1.Activity, verdicts []Verdict) {
 			}
 		}
 	}
+}
+
+// caughtBy reports whether a machine was caught by what it did, and not by what it
+// said it was.
+func caughtBy(why Reason) bool {
+	return why == TrapLink || why == WithTrap || why == Burst || why == Crowd || why == AtOnce
 }
 
 // condemn keeps the first reason.

@@ -8,9 +8,17 @@ func (d *draw) scanned() {
 		rate float64
 		does func()
 	}{
-		{.30, d.applePrivacy}, {.12, d.gmailAtOnce},
-		{.05, d.safeLinks}, {.04, d.proofpoint}, {.04, d.mimecast}, {.05, d.barracuda}, {.04, d.hidden}, {.03, d.library},
-		{.015, d.preview}, {.012, d.slow}, {.006, d.single},
+		{.30, d.applePrivacy},
+		{.12, d.gmailAtOnce},
+		{.05, d.safeLinks},
+		{.04, d.proofpoint},
+		{.04, d.mimecast},
+		{.05, d.barracuda},
+		{.04, d.hidden},
+		{.03, d.library},
+		{.015, d.preview},
+		{.012, d.slow},
+		{.006, d.single},
 	} {
 		if d.chance(m.rate) {
 			m.does()
