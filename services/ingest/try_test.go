@@ -58,8 +58,13 @@ func (r *room) waiting() uint64 {
 func TestASampleGoesThroughASourceAndSaysWhatBecameOfIt(t *testing.T) {
 	r := triedRoom(t)
 	for _, tc := range []struct{ source, key, activity string }{
-		{"partner", "", "demo_requested"}, {"ads", "", "form_submitted"}, {"questions", "", "form_submitted"},
-		{"bus", "", "form_submitted"}, {"portal", "", "form_submitted"}, {"site", "", "form_submitted"}, {"app", "app-key", ""},
+		{"partner", "", "demo_requested"},
+		{"ads", "", "form_submitted"},
+		{"questions", "", "form_submitted"},
+		{"bus", "", "form_submitted"},
+		{"portal", "", "form_submitted"},
+		{"site", "", "form_submitted"},
+		{"app", "app-key", ""},
 	} {
 		got := r.try(&ingestv1.TestSourceRequest{Source: tc.source, WriteKey: tc.key})
 		if got.GetStatus()/100 != 2 || got.GetHeld() != "" || len(got.GetItems()) == 0 {

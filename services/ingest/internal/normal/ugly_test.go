@@ -66,8 +66,13 @@ func TestTheCornerCasesOfAddressesAreDecided(t *testing.T) {
 		{"two dots", "j..o@acme.example", ""},
 		{"a web page", "https://acme.example/jo", ""},
 		{"emoji before the @", "\U0001f600@acme.example", "\U0001f600@acme.example"},
-		{"nothing", "", ""}, {"only blanks", "   ", ""}, {"only an @", "@", ""},
-		{"the word none", "none", ""}, {"n/a", "n/a", ""}, {"null", "null", ""}, {"undefined", "undefined", ""},
+		{"nothing", "", ""},
+		{"only blanks", "   ", ""},
+		{"only an @", "@", ""},
+		{"the word none", "none", ""},
+		{"n/a", "n/a", ""},
+		{"null", "null", ""},
+		{"undefined", "undefined", ""},
 	} {
 		got, err := Email(tc.raw)
 		if got != tc.want || (err == nil) != (tc.want != "") {

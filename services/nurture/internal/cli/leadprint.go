@@ -62,8 +62,12 @@ func flagsOf(f *leadv1.Flags) string {
 		set  bool
 		name string
 	}{
-		{f.GetTest(), "test lead, counted nowhere"}, {f.GetOwnStaff(), "own staff, counted nowhere"}, {f.GetCompetitor(), "competitor"},
-		{f.GetDisposable(), "disposable address"}, {f.GetRoleAddress(), "role address"}, {f.GetFreeMail(), "free mail"},
+		{f.GetTest(), "test lead, counted nowhere"},
+		{f.GetOwnStaff(), "own staff, counted nowhere"},
+		{f.GetCompetitor(), "competitor"},
+		{f.GetDisposable(), "disposable address"},
+		{f.GetRoleAddress(), "role address"},
+		{f.GetFreeMail(), "free mail"},
 	} {
 		if one.set {
 			names = append(names, one.name)

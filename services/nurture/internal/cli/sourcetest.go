@@ -115,8 +115,14 @@ func printRead(p *printer, it *ingestv1.TestedItem) {
 // understood lists names and values of a profile and an activity.
 func understood(pr *leadv1.Profile, a *leadv1.Activity) [][2]string {
 	lines := [][2]string{
-		{"email", pr.GetEmail()}, {"first name", pr.GetFirstName()}, {"last name", pr.GetLastName()}, {"phone", pr.GetPhone()},
-		{"company", pr.GetCompany()}, {"title", pr.GetJobTitle()}, {"country", pr.GetCountry()}, {"activity", a.GetType()},
+		{"email", pr.GetEmail()},
+		{"first name", pr.GetFirstName()},
+		{"last name", pr.GetLastName()},
+		{"phone", pr.GetPhone()},
+		{"company", pr.GetCompany()},
+		{"title", pr.GetJobTitle()},
+		{"country", pr.GetCountry()},
+		{"activity", a.GetType()},
 	}
 	for _, name := range slices.Sorted(maps.Keys(pr.GetAttributes())) {
 		lines = append(lines, [2]string{"attribute " + name, pr.GetAttributes()[name]})
