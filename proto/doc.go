@@ -61,6 +61,14 @@
 // record's cause. So every decision can be computed again from the log, and
 // `nurture verify` does: same inputs, same bytes.
 //
+// # Leads that are one person
+//
+// Ingest merges them and takes them apart again: MergedInto and Restored on the
+// one, Merged and Unmerged on the other. An event about a merged lead is in the
+// records of the survivor, and says whose it is (origin_lead_id). The other
+// services follow: the merged lead closes, the survivor takes over what is in its
+// state (Ties).
+//
 // # The way of one lead
 //
 //	form POST          ingest claims the identity (e-mail, user id, anonymous id)
