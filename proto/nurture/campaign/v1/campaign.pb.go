@@ -979,7 +979,8 @@ type Enrollment struct {
 	Program string                 `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
 	// Content hash: the enrollment finishes on the version it began.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// Id of the step it stands at; empty when finished.
+	// Id of the step it stands at; empty when finished. One that ended because
+	// the lead was merged keeps where it was, to be gone on with from there.
 	Step   string           `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
 	Status EnrollmentStatus `protobuf:"varint,5,opt,name=status,proto3,enum=nurture.campaign.v1.EnrollmentStatus" json:"status,omitempty"`
 	// Named reason of the enrollment, and of its end.
@@ -996,7 +997,9 @@ type Enrollment struct {
 	// When the current step began, for timeouts and "since this step" questions.
 	StepAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=step_at,json=stepAt,proto3" json:"step_at,omitempty"`
 	// When the deferred touch was first due, for max_defer.
-	DeferSince    *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=defer_since,json=deferSince,proto3" json:"defer_since,omitempty"`
+	DeferSince *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=defer_since,json=deferSince,proto3" json:"defer_since,omitempty"`
+	// The lead it was taken over from, when that one was merged into this one.
+	FromLeadId    string `protobuf:"bytes,15,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1127,6 +1130,13 @@ func (x *Enrollment) GetDeferSince() *timestamppb.Timestamp {
 		return x.DeferSince
 	}
 	return nil
+}
+
+func (x *Enrollment) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
 }
 
 // Touch is one intended contact.
@@ -1328,7 +1338,10 @@ type State struct {
 	Touched uint64 `protobuf:"varint,8,opt,name=touched,proto3" json:"touched,omitempty"`
 	// When the stage began. Scoring and handoff both tell the stage, in streams
 	// of their own: the later one is true.
-	StageAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=stage_at,json=stageAt,proto3" json:"stage_at,omitempty"`
+	StageAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=stage_at,json=stageAt,proto3" json:"stage_at,omitempty"`
+	Ties    *v1.Ties               `protobuf:"bytes,10,opt,name=ties,proto3" json:"ties,omitempty"`
+	// What the leads that are this person too had got before they were merged.
+	Taken         []*Taken `protobuf:"bytes,11,rep,name=taken,proto3" json:"taken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,6 +1439,164 @@ func (x *State) GetStageAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *State) GetTies() *v1.Ties {
+	if x != nil {
+		return x.Ties
+	}
+	return nil
+}
+
+func (x *State) GetTaken() []*Taken {
+	if x != nil {
+		return x.Taken
+	}
+	return nil
+}
+
+// Taken is what one lead had got of the programs, taken over by the lead it was
+// merged into so that nothing is sent to the same person again.
+type Taken struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	At     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// Its latest stay in each program.
+	Stays []*Enrollment `protobuf:"bytes,3,rep,name=stays,proto3" json:"stays,omitempty"`
+	// "program/step" of what went out, or may have, sorted.
+	Sent []string `protobuf:"bytes,4,rep,name=sent,proto3" json:"sent,omitempty"`
+	// When, within the longest window of a frequency cap, oldest first.
+	Sends []*timestamppb.Timestamp `protobuf:"bytes,5,rep,name=sends,proto3" json:"sends,omitempty"`
+	// The touches that the stays wait for or have waited for last.
+	Touches       []*Touch `protobuf:"bytes,6,rep,name=touches,proto3" json:"touches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Taken) Reset() {
+	*x = Taken{}
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Taken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Taken) ProtoMessage() {}
+
+func (x *Taken) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Taken.ProtoReflect.Descriptor instead.
+func (*Taken) Descriptor() ([]byte, []int) {
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Taken) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Taken) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Taken) GetStays() []*Enrollment {
+	if x != nil {
+		return x.Stays
+	}
+	return nil
+}
+
+func (x *Taken) GetSent() []string {
+	if x != nil {
+		return x.Sent
+	}
+	return nil
+}
+
+func (x *Taken) GetSends() []*timestamppb.Timestamp {
+	if x != nil {
+		return x.Sends
+	}
+	return nil
+}
+
+func (x *Taken) GetTouches() []*Touch {
+	if x != nil {
+		return x.Touches
+	}
+	return nil
+}
+
+// Pin is what a decision is made by, kept in its cause: the programs, and what
+// leads that are the same person hand over.
+type Pin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Book          string                 `protobuf:"bytes,1,opt,name=book,proto3" json:"book,omitempty"`
+	Taken         []*Taken               `protobuf:"bytes,2,rep,name=taken,proto3" json:"taken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pin) Reset() {
+	*x = Pin{}
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pin) ProtoMessage() {}
+
+func (x *Pin) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pin.ProtoReflect.Descriptor instead.
+func (*Pin) Descriptor() ([]byte, []int) {
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Pin) GetBook() string {
+	if x != nil {
+		return x.Book
+	}
+	return ""
+}
+
+func (x *Pin) GetTaken() []*Taken {
+	if x != nil {
+		return x.Taken
+	}
+	return nil
+}
+
 // Event is one fact in a campaign record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1446,7 +1617,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1629,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[20]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1642,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{20}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1606,7 +1777,7 @@ type Enrolled struct {
 
 func (x *Enrolled) Reset() {
 	*x = Enrolled{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1789,7 @@ func (x *Enrolled) String() string {
 func (*Enrolled) ProtoMessage() {}
 
 func (x *Enrolled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[21]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1802,7 @@ func (x *Enrolled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enrolled.ProtoReflect.Descriptor instead.
 func (*Enrolled) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{21}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Enrolled) GetEnrollment() *Enrollment {
@@ -1654,7 +1825,7 @@ type StepEntered struct {
 
 func (x *StepEntered) Reset() {
 	*x = StepEntered{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1837,7 @@ func (x *StepEntered) String() string {
 func (*StepEntered) ProtoMessage() {}
 
 func (x *StepEntered) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[22]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1850,7 @@ func (x *StepEntered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepEntered.ProtoReflect.Descriptor instead.
 func (*StepEntered) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{22}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StepEntered) GetEnrollmentId() string {
@@ -1720,7 +1891,7 @@ type TouchPlanned struct {
 
 func (x *TouchPlanned) Reset() {
 	*x = TouchPlanned{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1903,7 @@ func (x *TouchPlanned) String() string {
 func (*TouchPlanned) ProtoMessage() {}
 
 func (x *TouchPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[23]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1916,7 @@ func (x *TouchPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchPlanned.ProtoReflect.Descriptor instead.
 func (*TouchPlanned) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{23}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TouchPlanned) GetTouch() *Touch {
@@ -1765,7 +1936,7 @@ type TouchSettled struct {
 
 func (x *TouchSettled) Reset() {
 	*x = TouchSettled{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1948,7 @@ func (x *TouchSettled) String() string {
 func (*TouchSettled) ProtoMessage() {}
 
 func (x *TouchSettled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[24]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1961,7 @@ func (x *TouchSettled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchSettled.ProtoReflect.Descriptor instead.
 func (*TouchSettled) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{24}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TouchSettled) GetTouch() *Touch {
@@ -1809,7 +1980,7 @@ type Exited struct {
 
 func (x *Exited) Reset() {
 	*x = Exited{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1992,7 @@ func (x *Exited) String() string {
 func (*Exited) ProtoMessage() {}
 
 func (x *Exited) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[25]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +2005,7 @@ func (x *Exited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exited.ProtoReflect.Descriptor instead.
 func (*Exited) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{25}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Exited) GetEnrollment() *Enrollment {
@@ -1859,7 +2030,7 @@ type AmbiguityEnded struct {
 
 func (x *AmbiguityEnded) Reset() {
 	*x = AmbiguityEnded{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2042,7 @@ func (x *AmbiguityEnded) String() string {
 func (*AmbiguityEnded) ProtoMessage() {}
 
 func (x *AmbiguityEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[26]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2055,7 @@ func (x *AmbiguityEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmbiguityEnded.ProtoReflect.Descriptor instead.
 func (*AmbiguityEnded) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{26}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AmbiguityEnded) GetTouchId() string {
@@ -1918,7 +2089,7 @@ type GoalMet struct {
 
 func (x *GoalMet) Reset() {
 	*x = GoalMet{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2101,7 @@ func (x *GoalMet) String() string {
 func (*GoalMet) ProtoMessage() {}
 
 func (x *GoalMet) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[27]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2114,7 @@ func (x *GoalMet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoalMet.ProtoReflect.Descriptor instead.
 func (*GoalMet) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{27}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GoalMet) GetEnrollmentId() string {
@@ -1976,7 +2147,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2159,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[28]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2172,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{28}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Claim) GetTouchId() string {
@@ -2049,7 +2220,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2232,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[29]
+	mi := &file_nurture_campaign_v1_campaign_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2245,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{29}
+	return file_nurture_campaign_v1_campaign_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Outcome) GetTouchId() string {
@@ -2171,7 +2342,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\"x\n" +
 	"\rEnrollCommand\x12<\n" +
 	"\arequest\x18\x01 \x01(\v2\".nurture.campaign.v1.EnrollRequestR\arequest\x12)\n" +
-	"\x04view\x18\x02 \x01(\v2\x15.nurture.lead.v1.ViewR\x04view\"\xa1\x04\n" +
+	"\x04view\x18\x02 \x01(\v2\x15.nurture.lead.v1.ViewR\x04view\"\xc3\x04\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -2190,7 +2361,9 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\bgoal_met\x18\f \x01(\bR\agoalMet\x123\n" +
 	"\astep_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06stepAt\x12;\n" +
 	"\vdefer_since\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deferSince\"\xc9\x05\n" +
+	"deferSince\x12 \n" +
+	"\ffrom_lead_id\x18\x0f \x01(\tR\n" +
+	"fromLeadId\"\xc9\x05\n" +
 	"\x05Touch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12\x18\n" +
@@ -2213,7 +2386,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\n" +
 	"bounced_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tbouncedAt\x12\x16\n" +
 	"\x06bounce\x18\x11 \x01(\tR\x06bounce\x12?\n" +
-	"\rcomplained_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fcomplainedAt\"\x91\x03\n" +
+	"\rcomplained_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fcomplainedAt\"\xee\x03\n" +
 	"\x05State\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12A\n" +
 	"\venrollments\x18\x02 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\x124\n" +
@@ -2223,7 +2396,20 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x05sends\x18\x06 \x03(\v2\x1a.google.protobuf.TimestampR\x05sends\x12\x1a\n" +
 	"\benrolled\x18\a \x01(\x04R\benrolled\x12\x18\n" +
 	"\atouched\x18\b \x01(\x04R\atouched\x125\n" +
-	"\bstage_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astageAt\"\xa6\x04\n" +
+	"\bstage_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astageAt\x12)\n" +
+	"\x04ties\x18\n" +
+	" \x01(\v2\x15.nurture.lead.v1.TiesR\x04ties\x120\n" +
+	"\x05taken\x18\v \x03(\v2\x1a.nurture.campaign.v1.TakenR\x05taken\"\xff\x01\n" +
+	"\x05Taken\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x125\n" +
+	"\x05stays\x18\x03 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\x05stays\x12\x12\n" +
+	"\x04sent\x18\x04 \x03(\tR\x04sent\x120\n" +
+	"\x05sends\x18\x05 \x03(\v2\x1a.google.protobuf.TimestampR\x05sends\x124\n" +
+	"\atouches\x18\x06 \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\"K\n" +
+	"\x03Pin\x12\x12\n" +
+	"\x04book\x18\x01 \x01(\tR\x04book\x120\n" +
+	"\x05taken\x18\x02 \x03(\v2\x1a.nurture.campaign.v1.TakenR\x05taken\"\xa6\x04\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12;\n" +
@@ -2307,7 +2493,7 @@ func file_nurture_campaign_v1_campaign_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_campaign_v1_campaign_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_nurture_campaign_v1_campaign_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(EnrollmentStatus)(0),               // 0: nurture.campaign.v1.EnrollmentStatus
 	(TouchStatus)(0),                    // 1: nurture.campaign.v1.TouchStatus
@@ -2331,19 +2517,22 @@ var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 	(*Enrollment)(nil),                  // 19: nurture.campaign.v1.Enrollment
 	(*Touch)(nil),                       // 20: nurture.campaign.v1.Touch
 	(*State)(nil),                       // 21: nurture.campaign.v1.State
-	(*Event)(nil),                       // 22: nurture.campaign.v1.Event
-	(*Enrolled)(nil),                    // 23: nurture.campaign.v1.Enrolled
-	(*StepEntered)(nil),                 // 24: nurture.campaign.v1.StepEntered
-	(*TouchPlanned)(nil),                // 25: nurture.campaign.v1.TouchPlanned
-	(*TouchSettled)(nil),                // 26: nurture.campaign.v1.TouchSettled
-	(*Exited)(nil),                      // 27: nurture.campaign.v1.Exited
-	(*AmbiguityEnded)(nil),              // 28: nurture.campaign.v1.AmbiguityEnded
-	(*GoalMet)(nil),                     // 29: nurture.campaign.v1.GoalMet
-	(*Claim)(nil),                       // 30: nurture.campaign.v1.Claim
-	(*Outcome)(nil),                     // 31: nurture.campaign.v1.Outcome
-	(*v1.View)(nil),                     // 32: nurture.lead.v1.View
-	(*timestamppb.Timestamp)(nil),       // 33: google.protobuf.Timestamp
-	(v1.Stage)(0),                       // 34: nurture.lead.v1.Stage
+	(*Taken)(nil),                       // 22: nurture.campaign.v1.Taken
+	(*Pin)(nil),                         // 23: nurture.campaign.v1.Pin
+	(*Event)(nil),                       // 24: nurture.campaign.v1.Event
+	(*Enrolled)(nil),                    // 25: nurture.campaign.v1.Enrolled
+	(*StepEntered)(nil),                 // 26: nurture.campaign.v1.StepEntered
+	(*TouchPlanned)(nil),                // 27: nurture.campaign.v1.TouchPlanned
+	(*TouchSettled)(nil),                // 28: nurture.campaign.v1.TouchSettled
+	(*Exited)(nil),                      // 29: nurture.campaign.v1.Exited
+	(*AmbiguityEnded)(nil),              // 30: nurture.campaign.v1.AmbiguityEnded
+	(*GoalMet)(nil),                     // 31: nurture.campaign.v1.GoalMet
+	(*Claim)(nil),                       // 32: nurture.campaign.v1.Claim
+	(*Outcome)(nil),                     // 33: nurture.campaign.v1.Outcome
+	(*v1.View)(nil),                     // 34: nurture.lead.v1.View
+	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
+	(v1.Stage)(0),                       // 36: nurture.lead.v1.Stage
+	(*v1.Ties)(nil),                     // 37: nurture.lead.v1.Ties
 }
 var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	4,  // 0: nurture.campaign.v1.ListProgramsResponse.programs:type_name -> nurture.campaign.v1.ProgramInfo
@@ -2356,63 +2545,70 @@ var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	1,  // 7: nurture.campaign.v1.ResolveTouchRequest.status:type_name -> nurture.campaign.v1.TouchStatus
 	20, // 8: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
 	12, // 9: nurture.campaign.v1.EnrollCommand.request:type_name -> nurture.campaign.v1.EnrollRequest
-	32, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
+	34, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
 	0,  // 11: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
-	33, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
-	33, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
-	33, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
-	33, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
-	33, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
+	35, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
+	35, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
+	35, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
+	35, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
+	35, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
-	33, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
-	33, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
-	33, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
-	33, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
-	33, // 22: nurture.campaign.v1.Touch.delivered_at:type_name -> google.protobuf.Timestamp
-	33, // 23: nurture.campaign.v1.Touch.bounced_at:type_name -> google.protobuf.Timestamp
-	33, // 24: nurture.campaign.v1.Touch.complained_at:type_name -> google.protobuf.Timestamp
+	35, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
+	35, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
+	35, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
+	35, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
+	35, // 22: nurture.campaign.v1.Touch.delivered_at:type_name -> google.protobuf.Timestamp
+	35, // 23: nurture.campaign.v1.Touch.bounced_at:type_name -> google.protobuf.Timestamp
+	35, // 24: nurture.campaign.v1.Touch.complained_at:type_name -> google.protobuf.Timestamp
 	19, // 25: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
 	20, // 26: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
-	34, // 27: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
-	32, // 28: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
-	33, // 29: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
-	33, // 30: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
-	33, // 31: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 32: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
-	24, // 33: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
-	25, // 34: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
-	26, // 35: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
-	27, // 36: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
-	29, // 37: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
-	28, // 38: nurture.campaign.v1.Event.ambiguity_ended:type_name -> nurture.campaign.v1.AmbiguityEnded
-	19, // 39: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	20, // 40: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
-	20, // 41: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
-	19, // 42: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	1,  // 43: nurture.campaign.v1.AmbiguityEnded.status:type_name -> nurture.campaign.v1.TouchStatus
-	33, // 44: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
-	1,  // 45: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
-	33, // 46: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	33, // 47: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
-	2,  // 48: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
-	5,  // 49: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
-	7,  // 50: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
-	10, // 51: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
-	12, // 52: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
-	14, // 53: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
-	16, // 54: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
-	3,  // 55: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
-	6,  // 56: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
-	8,  // 57: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
-	11, // 58: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
-	13, // 59: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
-	15, // 60: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
-	17, // 61: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
-	55, // [55:62] is the sub-list for method output_type
-	48, // [48:55] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	36, // 27: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
+	34, // 28: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
+	35, // 29: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
+	35, // 30: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
+	37, // 31: nurture.campaign.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	22, // 32: nurture.campaign.v1.State.taken:type_name -> nurture.campaign.v1.Taken
+	35, // 33: nurture.campaign.v1.Taken.at:type_name -> google.protobuf.Timestamp
+	19, // 34: nurture.campaign.v1.Taken.stays:type_name -> nurture.campaign.v1.Enrollment
+	35, // 35: nurture.campaign.v1.Taken.sends:type_name -> google.protobuf.Timestamp
+	20, // 36: nurture.campaign.v1.Taken.touches:type_name -> nurture.campaign.v1.Touch
+	22, // 37: nurture.campaign.v1.Pin.taken:type_name -> nurture.campaign.v1.Taken
+	35, // 38: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	25, // 39: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
+	26, // 40: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
+	27, // 41: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
+	28, // 42: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
+	29, // 43: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
+	31, // 44: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
+	30, // 45: nurture.campaign.v1.Event.ambiguity_ended:type_name -> nurture.campaign.v1.AmbiguityEnded
+	19, // 46: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	20, // 47: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
+	20, // 48: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
+	19, // 49: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	1,  // 50: nurture.campaign.v1.AmbiguityEnded.status:type_name -> nurture.campaign.v1.TouchStatus
+	35, // 51: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
+	1,  // 52: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
+	35, // 53: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	35, // 54: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
+	2,  // 55: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
+	5,  // 56: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
+	7,  // 57: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
+	10, // 58: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
+	12, // 59: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
+	14, // 60: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
+	16, // 61: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
+	3,  // 62: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
+	6,  // 63: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
+	8,  // 64: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
+	11, // 65: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
+	13, // 66: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
+	15, // 67: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
+	17, // 68: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
+	62, // [62:69] is the sub-list for method output_type
+	55, // [55:62] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_nurture_campaign_v1_campaign_proto_init() }
@@ -2420,7 +2616,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 	if File_nurture_campaign_v1_campaign_proto != nil {
 		return
 	}
-	file_nurture_campaign_v1_campaign_proto_msgTypes[20].OneofWrappers = []any{
+	file_nurture_campaign_v1_campaign_proto_msgTypes[22].OneofWrappers = []any{
 		(*Event_Enrolled)(nil),
 		(*Event_StepEntered)(nil),
 		(*Event_TouchPlanned)(nil),
@@ -2435,7 +2631,7 @@ func file_nurture_campaign_v1_campaign_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_campaign_v1_campaign_proto_rawDesc), len(file_nurture_campaign_v1_campaign_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

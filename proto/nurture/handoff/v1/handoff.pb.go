@@ -99,6 +99,8 @@ const (
 	HandoffStatus_HANDOFF_STATUS_LOST            HandoffStatus = 9
 	// It cooled off while it was held: sales never saw it.
 	HandoffStatus_HANDOFF_STATUS_WITHDRAWN HandoffStatus = 10
+	// The lead turned out to be another one, which has the stay now.
+	HandoffStatus_HANDOFF_STATUS_MERGED HandoffStatus = 11
 	// The person was forgotten: nothing is kept but that sales was told.
 	HandoffStatus_HANDOFF_STATUS_ERASED HandoffStatus = 20
 )
@@ -117,6 +119,7 @@ var (
 		8:  "HANDOFF_STATUS_WON",
 		9:  "HANDOFF_STATUS_LOST",
 		10: "HANDOFF_STATUS_WITHDRAWN",
+		11: "HANDOFF_STATUS_MERGED",
 		20: "HANDOFF_STATUS_ERASED",
 	}
 	HandoffStatus_value = map[string]int32{
@@ -131,6 +134,7 @@ var (
 		"HANDOFF_STATUS_WON":             8,
 		"HANDOFF_STATUS_LOST":            9,
 		"HANDOFF_STATUS_WITHDRAWN":       10,
+		"HANDOFF_STATUS_MERGED":          11,
 		"HANDOFF_STATUS_ERASED":          20,
 	}
 )
@@ -1217,7 +1221,11 @@ type Handoff struct {
 	HeldAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=held_at,json=heldAt,proto3" json:"held_at,omitempty"`
 	Looks  uint32                 `protobuf:"varint,21,opt,name=looks,proto3" json:"looks,omitempty"`
 	// When a held lead is looked at again.
-	LookAt        *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=look_at,json=lookAt,proto3" json:"look_at,omitempty"`
+	LookAt *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=look_at,json=lookAt,proto3" json:"look_at,omitempty"`
+	// The lead that sales got, when that one was merged into this one.
+	FromLeadId string `protobuf:"bytes,23,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// The lead that has the stay now: this one was merged into it.
+	IntoLeadId    string `protobuf:"bytes,24,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1406,6 +1414,20 @@ func (x *Handoff) GetLookAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Handoff) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *Handoff) GetIntoLeadId() string {
+	if x != nil {
+		return x.IntoLeadId
+	}
+	return ""
+}
+
 // Dossier is the evidence pack sales gets.
 type Dossier struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1565,7 +1587,13 @@ type State struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Handoff *Handoff               `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
 	// Earlier stays, the latest 8.
-	History       []*Handoff `protobuf:"bytes,2,rep,name=history,proto3" json:"history,omitempty"`
+	History []*Handoff `protobuf:"bytes,2,rep,name=history,proto3" json:"history,omitempty"`
+	Ties    *v1.Ties   `protobuf:"bytes,3,opt,name=ties,proto3" json:"ties,omitempty"`
+	// The stay as it was when the lead was merged into another one: what that one
+	// takes over. Without deliveries.
+	Before *Handoff `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
+	// Stays that were taken over and given back, as they were then; the latest 8.
+	Returned      []*Handoff `protobuf:"bytes,5,rep,name=returned,proto3" json:"returned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1614,13 +1642,36 @@ func (x *State) GetHistory() []*Handoff {
 	return nil
 }
 
+func (x *State) GetTies() *v1.Ties {
+	if x != nil {
+		return x.Ties
+	}
+	return nil
+}
+
+func (x *State) GetBefore() *Handoff {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *State) GetReturned() []*Handoff {
+	if x != nil {
+		return x.Returned
+	}
+	return nil
+}
+
 // RoutingView is what the fold is told for a decision, kept in the cause.
 type RoutingView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lead  *v1.View               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
 	// The rep the round robin proposes; empty when nobody has capacity.
-	Rep           string `protobuf:"bytes,2,opt,name=rep,proto3" json:"rep,omitempty"`
-	RoutedBy      string `protobuf:"bytes,3,opt,name=routed_by,json=routedBy,proto3" json:"routed_by,omitempty"`
+	Rep      string `protobuf:"bytes,2,opt,name=rep,proto3" json:"rep,omitempty"`
+	RoutedBy string `protobuf:"bytes,3,opt,name=routed_by,json=routedBy,proto3" json:"routed_by,omitempty"`
+	// Stays of leads that are, or were, one person with this one.
+	Handovers     []*Handover `protobuf:"bytes,4,rep,name=handovers,proto3" json:"handovers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1676,6 +1727,68 @@ func (x *RoutingView) GetRoutedBy() string {
 	return ""
 }
 
+func (x *RoutingView) GetHandovers() []*Handover {
+	if x != nil {
+		return x.Handovers
+	}
+	return nil
+}
+
+// Handover is the stay of a lead, for another one to go on with; absent when
+// there is none.
+type Handover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was awaited.
+	Tie           *v1.Tie  `protobuf:"bytes,1,opt,name=tie,proto3" json:"tie,omitempty"`
+	Stay          *Handoff `protobuf:"bytes,2,opt,name=stay,proto3" json:"stay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handover) Reset() {
+	*x = Handover{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handover) ProtoMessage() {}
+
+func (x *Handover) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handover.ProtoReflect.Descriptor instead.
+func (*Handover) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Handover) GetTie() *v1.Tie {
+	if x != nil {
+		return x.Tie
+	}
+	return nil
+}
+
+func (x *Handover) GetStay() *Handoff {
+	if x != nil {
+		return x.Stay
+	}
+	return nil
+}
+
 // Event is one fact in a handoff record.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1693,6 +1806,9 @@ type Event struct {
 	//	*Event_Disqualified
 	//	*Event_OutcomeRecorded
 	//	*Event_Withdrawn
+	//	*Event_TakenOver
+	//	*Event_GivenBack
+	//	*Event_Merged
 	//	*Event_Erased
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
@@ -1701,7 +1817,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1829,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[21]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1842,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{21}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1842,6 +1958,33 @@ func (x *Event) GetWithdrawn() *Withdrawn {
 	return nil
 }
 
+func (x *Event) GetTakenOver() *TakenOver {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_TakenOver); ok {
+			return x.TakenOver
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGivenBack() *GivenBack {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_GivenBack); ok {
+			return x.GivenBack
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMerged() *Merged {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Merged); ok {
+			return x.Merged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetErased() *Erased {
 	if x != nil {
 		if x, ok := x.Fact.(*Event_Erased); ok {
@@ -1899,6 +2042,18 @@ type Event_Withdrawn struct {
 	Withdrawn *Withdrawn `protobuf:"bytes,12,opt,name=withdrawn,proto3,oneof"`
 }
 
+type Event_TakenOver struct {
+	TakenOver *TakenOver `protobuf:"bytes,13,opt,name=taken_over,json=takenOver,proto3,oneof"`
+}
+
+type Event_GivenBack struct {
+	GivenBack *GivenBack `protobuf:"bytes,14,opt,name=given_back,json=givenBack,proto3,oneof"`
+}
+
+type Event_Merged struct {
+	Merged *Merged `protobuf:"bytes,15,opt,name=merged,proto3,oneof"`
+}
+
 type Event_Erased struct {
 	Erased *Erased `protobuf:"bytes,30,opt,name=erased,proto3,oneof"`
 }
@@ -1925,6 +2080,12 @@ func (*Event_OutcomeRecorded) isEvent_Fact() {}
 
 func (*Event_Withdrawn) isEvent_Fact() {}
 
+func (*Event_TakenOver) isEvent_Fact() {}
+
+func (*Event_GivenBack) isEvent_Fact() {}
+
+func (*Event_Merged) isEvent_Fact() {}
+
 func (*Event_Erased) isEvent_Fact() {}
 
 type Held struct {
@@ -1938,7 +2099,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2111,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[22]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2124,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{22}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Held) GetReason() string {
@@ -1986,7 +2147,7 @@ type Assigned struct {
 
 func (x *Assigned) Reset() {
 	*x = Assigned{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2159,7 @@ func (x *Assigned) String() string {
 func (*Assigned) ProtoMessage() {}
 
 func (x *Assigned) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[23]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2172,7 @@ func (x *Assigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assigned.ProtoReflect.Descriptor instead.
 func (*Assigned) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{23}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Assigned) GetRep() string {
@@ -2053,7 +2214,7 @@ type DeliveryIntended struct {
 
 func (x *DeliveryIntended) Reset() {
 	*x = DeliveryIntended{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2226,7 @@ func (x *DeliveryIntended) String() string {
 func (*DeliveryIntended) ProtoMessage() {}
 
 func (x *DeliveryIntended) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[24]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2239,7 @@ func (x *DeliveryIntended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryIntended.ProtoReflect.Descriptor instead.
 func (*DeliveryIntended) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{24}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeliveryIntended) GetDelivery() *Delivery {
@@ -2104,7 +2265,7 @@ type DeliverySettled struct {
 
 func (x *DeliverySettled) Reset() {
 	*x = DeliverySettled{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2277,7 @@ func (x *DeliverySettled) String() string {
 func (*DeliverySettled) ProtoMessage() {}
 
 func (x *DeliverySettled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[25]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2290,7 @@ func (x *DeliverySettled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverySettled.ProtoReflect.Descriptor instead.
 func (*DeliverySettled) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{25}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeliverySettled) GetDelivery() *Delivery {
@@ -2149,7 +2310,7 @@ type Reminded struct {
 
 func (x *Reminded) Reset() {
 	*x = Reminded{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2322,7 @@ func (x *Reminded) String() string {
 func (*Reminded) ProtoMessage() {}
 
 func (x *Reminded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[26]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2335,7 @@ func (x *Reminded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminded.ProtoReflect.Descriptor instead.
 func (*Reminded) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{26}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Reminded) GetRep() string {
@@ -2201,7 +2362,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2374,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[27]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2387,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{27}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Accepted) GetRep() string {
@@ -2255,7 +2416,7 @@ type Rejected struct {
 
 func (x *Rejected) Reset() {
 	*x = Rejected{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2428,7 @@ func (x *Rejected) String() string {
 func (*Rejected) ProtoMessage() {}
 
 func (x *Rejected) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[28]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2441,7 @@ func (x *Rejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejected.ProtoReflect.Descriptor instead.
 func (*Rejected) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{28}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Rejected) GetRep() string {
@@ -2322,7 +2483,7 @@ type Recycled struct {
 
 func (x *Recycled) Reset() {
 	*x = Recycled{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2495,7 @@ func (x *Recycled) String() string {
 func (*Recycled) ProtoMessage() {}
 
 func (x *Recycled) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[29]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2508,7 @@ func (x *Recycled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recycled.ProtoReflect.Descriptor instead.
 func (*Recycled) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{29}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Recycled) GetReason() v1.RejectReason {
@@ -2374,7 +2535,7 @@ type Disqualified struct {
 
 func (x *Disqualified) Reset() {
 	*x = Disqualified{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2547,7 @@ func (x *Disqualified) String() string {
 func (*Disqualified) ProtoMessage() {}
 
 func (x *Disqualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[30]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2560,7 @@ func (x *Disqualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disqualified.ProtoReflect.Descriptor instead.
 func (*Disqualified) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{30}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Disqualified) GetReason() v1.RejectReason {
@@ -2418,7 +2579,7 @@ type Erased struct {
 
 func (x *Erased) Reset() {
 	*x = Erased{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2591,7 @@ func (x *Erased) String() string {
 func (*Erased) ProtoMessage() {}
 
 func (x *Erased) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[31]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2604,7 @@ func (x *Erased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erased.ProtoReflect.Descriptor instead.
 func (*Erased) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{31}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{32}
 }
 
 // Withdrawn: it cooled off before the gate let it through.
@@ -2456,7 +2617,7 @@ type Withdrawn struct {
 
 func (x *Withdrawn) Reset() {
 	*x = Withdrawn{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2629,7 @@ func (x *Withdrawn) String() string {
 func (*Withdrawn) ProtoMessage() {}
 
 func (x *Withdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[32]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,12 +2642,164 @@ func (x *Withdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
 func (*Withdrawn) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{32}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Withdrawn) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+// TakenOver: sales has this person already, under the id of a lead that was
+// merged into this one. Nothing is handed over a second time.
+type TakenOver struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromLeadId    string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	Status        HandoffStatus          `protobuf:"varint,2,opt,name=status,proto3,enum=nurture.handoff.v1.HandoffStatus" json:"status,omitempty"`
+	Rep           string                 `protobuf:"bytes,3,opt,name=rep,proto3" json:"rep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakenOver) Reset() {
+	*x = TakenOver{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakenOver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakenOver) ProtoMessage() {}
+
+func (x *TakenOver) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakenOver.ProtoReflect.Descriptor instead.
+func (*TakenOver) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *TakenOver) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *TakenOver) GetStatus() HandoffStatus {
+	if x != nil {
+		return x.Status
+	}
+	return HandoffStatus_HANDOFF_STATUS_UNSPECIFIED
+}
+
+func (x *TakenOver) GetRep() string {
+	if x != nil {
+		return x.Rep
+	}
+	return ""
+}
+
+// GivenBack: the stay that was taken over belongs to the lead it came from again.
+type GivenBack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GivenBack) Reset() {
+	*x = GivenBack{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GivenBack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GivenBack) ProtoMessage() {}
+
+func (x *GivenBack) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GivenBack.ProtoReflect.Descriptor instead.
+func (*GivenBack) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GivenBack) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+// Merged: the lead turned out to be another one, which has the stay now.
+type Merged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	IntoLeadId    string                 `protobuf:"bytes,1,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Merged) Reset() {
+	*x = Merged{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Merged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Merged) ProtoMessage() {}
+
+func (x *Merged) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Merged.ProtoReflect.Descriptor instead.
+func (*Merged) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Merged) GetIntoLeadId() string {
+	if x != nil {
+		return x.IntoLeadId
 	}
 	return ""
 }
@@ -2502,7 +2815,7 @@ type OutcomeRecorded struct {
 
 func (x *OutcomeRecorded) Reset() {
 	*x = OutcomeRecorded{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2827,7 @@ func (x *OutcomeRecorded) String() string {
 func (*OutcomeRecorded) ProtoMessage() {}
 
 func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[33]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2840,7 @@ func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeRecorded.ProtoReflect.Descriptor instead.
 func (*OutcomeRecorded) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{33}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OutcomeRecorded) GetOutcome() Outcome {
@@ -2573,7 +2886,7 @@ type DeliveryOutcome struct {
 
 func (x *DeliveryOutcome) Reset() {
 	*x = DeliveryOutcome{}
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2898,7 @@ func (x *DeliveryOutcome) String() string {
 func (*DeliveryOutcome) ProtoMessage() {}
 
 func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[34]
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2911,7 @@ func (x *DeliveryOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryOutcome.ProtoReflect.Descriptor instead.
 func (*DeliveryOutcome) Descriptor() ([]byte, []int) {
-	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{34}
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeliveryOutcome) GetDeliveryId() string {
@@ -2738,7 +3051,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"last_error\x18\a \x01(\tR\tlastError\x12;\n" +
 	"\vintended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"intendedAt\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\"\x91\a\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xd5\a\n" +
 	"\aHandoff\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x129\n" +
@@ -2767,7 +3080,11 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x03why\x18\x13 \x01(\tR\x03why\x123\n" +
 	"\aheld_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x06heldAt\x12\x14\n" +
 	"\x05looks\x18\x15 \x01(\rR\x05looks\x123\n" +
-	"\alook_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x06lookAt\"\xb2\x05\n" +
+	"\alook_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x06lookAt\x12 \n" +
+	"\ffrom_lead_id\x18\x17 \x01(\tR\n" +
+	"fromLeadId\x12 \n" +
+	"\finto_lead_id\x18\x18 \x01(\tR\n" +
+	"intoLeadId\"\xb2\x05\n" +
 	"\aDossier\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12=\n" +
@@ -2785,14 +3102,21 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\atouches\x18\v \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\x125\n" +
 	"\ahandoff\x18\f \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x12\x18\n" +
 	"\amissing\x18\r \x03(\tR\amissing\x12,\n" +
-	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"u\n" +
+	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"\x8e\x02\n" +
 	"\x05State\x125\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x125\n" +
-	"\ahistory\x18\x02 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\ahistory\"g\n" +
+	"\ahistory\x18\x02 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\ahistory\x12)\n" +
+	"\x04ties\x18\x03 \x01(\v2\x15.nurture.lead.v1.TiesR\x04ties\x123\n" +
+	"\x06before\x18\x04 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\x06before\x127\n" +
+	"\breturned\x18\x05 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\breturned\"\xa3\x01\n" +
 	"\vRoutingView\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.ViewR\x04lead\x12\x10\n" +
 	"\x03rep\x18\x02 \x01(\tR\x03rep\x12\x1b\n" +
-	"\trouted_by\x18\x03 \x01(\tR\broutedBy\"\xde\x06\n" +
+	"\trouted_by\x18\x03 \x01(\tR\broutedBy\x12:\n" +
+	"\thandovers\x18\x04 \x03(\v2\x1c.nurture.handoff.v1.HandoverR\thandovers\"c\n" +
+	"\bHandover\x12&\n" +
+	"\x03tie\x18\x01 \x01(\v2\x14.nurture.lead.v1.TieR\x03tie\x12/\n" +
+	"\x04stay\x18\x02 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\x04stay\"\x94\b\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12.\n" +
@@ -2807,7 +3131,12 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\fdisqualified\x18\n" +
 	" \x01(\v2 .nurture.handoff.v1.DisqualifiedH\x00R\fdisqualified\x12P\n" +
 	"\x10outcome_recorded\x18\v \x01(\v2#.nurture.handoff.v1.OutcomeRecordedH\x00R\x0foutcomeRecorded\x12=\n" +
-	"\twithdrawn\x18\f \x01(\v2\x1d.nurture.handoff.v1.WithdrawnH\x00R\twithdrawn\x124\n" +
+	"\twithdrawn\x18\f \x01(\v2\x1d.nurture.handoff.v1.WithdrawnH\x00R\twithdrawn\x12>\n" +
+	"\n" +
+	"taken_over\x18\r \x01(\v2\x1d.nurture.handoff.v1.TakenOverH\x00R\ttakenOver\x12>\n" +
+	"\n" +
+	"given_back\x18\x0e \x01(\v2\x1d.nurture.handoff.v1.GivenBackH\x00R\tgivenBack\x124\n" +
+	"\x06merged\x18\x0f \x01(\v2\x1a.nurture.handoff.v1.MergedH\x00R\x06merged\x124\n" +
 	"\x06erased\x18\x1e \x01(\v2\x1a.nurture.handoff.v1.ErasedH\x00R\x06erasedB\x06\n" +
 	"\x04fact\"\x1e\n" +
 	"\x04Held\x12\x16\n" +
@@ -2840,7 +3169,17 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\"\b\n" +
 	"\x06Erased\"#\n" +
 	"\tWithdrawn\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x87\x01\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"z\n" +
+	"\tTakenOver\x12 \n" +
+	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
+	"fromLeadId\x129\n" +
+	"\x06status\x18\x02 \x01(\x0e2!.nurture.handoff.v1.HandoffStatusR\x06status\x12\x10\n" +
+	"\x03rep\x18\x03 \x01(\tR\x03rep\"$\n" +
+	"\tGivenBack\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\"*\n" +
+	"\x06Merged\x12 \n" +
+	"\finto_lead_id\x18\x01 \x01(\tR\n" +
+	"intoLeadId\"\x87\x01\n" +
 	"\x0fOutcomeRecorded\x125\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1b.nurture.handoff.v1.OutcomeR\aoutcome\x12!\n" +
 	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12\x1a\n" +
@@ -2861,7 +3200,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OUTCOME_SALES_QUALIFIED\x10\x01\x12\x0f\n" +
 	"\vOUTCOME_WON\x10\x02\x12\x10\n" +
-	"\fOUTCOME_LOST\x10\x03*\xeb\x02\n" +
+	"\fOUTCOME_LOST\x10\x03*\x86\x03\n" +
 	"\rHandoffStatus\x12\x1e\n" +
 	"\x1aHANDOFF_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13HANDOFF_STATUS_HELD\x10\x01\x12\x1b\n" +
@@ -2875,6 +3214,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\x13HANDOFF_STATUS_LOST\x10\t\x12\x1c\n" +
 	"\x18HANDOFF_STATUS_WITHDRAWN\x10\n" +
 	"\x12\x19\n" +
+	"\x15HANDOFF_STATUS_MERGED\x10\v\x12\x19\n" +
 	"\x15HANDOFF_STATUS_ERASED\x10\x14*\xa7\x01\n" +
 	"\x0eDeliveryStatus\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
@@ -2907,7 +3247,7 @@ func file_nurture_handoff_v1_handoff_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_handoff_v1_handoff_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(Outcome)(0),                     // 0: nurture.handoff.v1.Outcome
 	(HandoffStatus)(0),               // 1: nurture.handoff.v1.HandoffStatus
@@ -2933,38 +3273,44 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*Dossier)(nil),                  // 21: nurture.handoff.v1.Dossier
 	(*State)(nil),                    // 22: nurture.handoff.v1.State
 	(*RoutingView)(nil),              // 23: nurture.handoff.v1.RoutingView
-	(*Event)(nil),                    // 24: nurture.handoff.v1.Event
-	(*Held)(nil),                     // 25: nurture.handoff.v1.Held
-	(*Assigned)(nil),                 // 26: nurture.handoff.v1.Assigned
-	(*DeliveryIntended)(nil),         // 27: nurture.handoff.v1.DeliveryIntended
-	(*DeliverySettled)(nil),          // 28: nurture.handoff.v1.DeliverySettled
-	(*Reminded)(nil),                 // 29: nurture.handoff.v1.Reminded
-	(*Accepted)(nil),                 // 30: nurture.handoff.v1.Accepted
-	(*Rejected)(nil),                 // 31: nurture.handoff.v1.Rejected
-	(*Recycled)(nil),                 // 32: nurture.handoff.v1.Recycled
-	(*Disqualified)(nil),             // 33: nurture.handoff.v1.Disqualified
-	(*Erased)(nil),                   // 34: nurture.handoff.v1.Erased
-	(*Withdrawn)(nil),                // 35: nurture.handoff.v1.Withdrawn
-	(*OutcomeRecorded)(nil),          // 36: nurture.handoff.v1.OutcomeRecorded
-	(*DeliveryOutcome)(nil),          // 37: nurture.handoff.v1.DeliveryOutcome
-	(v1.RejectReason)(0),             // 38: nurture.lead.v1.RejectReason
-	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
-	(*v1.Profile)(nil),               // 40: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),           // 41: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),               // 42: nurture.lead.v1.Consent
-	(*v11.Score)(nil),                // 43: nurture.scoring.v1.Score
-	(*v11.Reason)(nil),               // 44: nurture.scoring.v1.Reason
-	(*v1.Activity)(nil),              // 45: nurture.lead.v1.Activity
-	(*v12.Enrollment)(nil),           // 46: nurture.campaign.v1.Enrollment
-	(*v12.Touch)(nil),                // 47: nurture.campaign.v1.Touch
-	(*v1.Flags)(nil),                 // 48: nurture.lead.v1.Flags
-	(*v1.View)(nil),                  // 49: nurture.lead.v1.View
+	(*Handover)(nil),                 // 24: nurture.handoff.v1.Handover
+	(*Event)(nil),                    // 25: nurture.handoff.v1.Event
+	(*Held)(nil),                     // 26: nurture.handoff.v1.Held
+	(*Assigned)(nil),                 // 27: nurture.handoff.v1.Assigned
+	(*DeliveryIntended)(nil),         // 28: nurture.handoff.v1.DeliveryIntended
+	(*DeliverySettled)(nil),          // 29: nurture.handoff.v1.DeliverySettled
+	(*Reminded)(nil),                 // 30: nurture.handoff.v1.Reminded
+	(*Accepted)(nil),                 // 31: nurture.handoff.v1.Accepted
+	(*Rejected)(nil),                 // 32: nurture.handoff.v1.Rejected
+	(*Recycled)(nil),                 // 33: nurture.handoff.v1.Recycled
+	(*Disqualified)(nil),             // 34: nurture.handoff.v1.Disqualified
+	(*Erased)(nil),                   // 35: nurture.handoff.v1.Erased
+	(*Withdrawn)(nil),                // 36: nurture.handoff.v1.Withdrawn
+	(*TakenOver)(nil),                // 37: nurture.handoff.v1.TakenOver
+	(*GivenBack)(nil),                // 38: nurture.handoff.v1.GivenBack
+	(*Merged)(nil),                   // 39: nurture.handoff.v1.Merged
+	(*OutcomeRecorded)(nil),          // 40: nurture.handoff.v1.OutcomeRecorded
+	(*DeliveryOutcome)(nil),          // 41: nurture.handoff.v1.DeliveryOutcome
+	(v1.RejectReason)(0),             // 42: nurture.lead.v1.RejectReason
+	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
+	(*v1.Profile)(nil),               // 44: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),           // 45: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),               // 46: nurture.lead.v1.Consent
+	(*v11.Score)(nil),                // 47: nurture.scoring.v1.Score
+	(*v11.Reason)(nil),               // 48: nurture.scoring.v1.Reason
+	(*v1.Activity)(nil),              // 49: nurture.lead.v1.Activity
+	(*v12.Enrollment)(nil),           // 50: nurture.campaign.v1.Enrollment
+	(*v12.Touch)(nil),                // 51: nurture.campaign.v1.Touch
+	(*v1.Flags)(nil),                 // 52: nurture.lead.v1.Flags
+	(*v1.Ties)(nil),                  // 53: nurture.lead.v1.Ties
+	(*v1.View)(nil),                  // 54: nurture.lead.v1.View
+	(*v1.Tie)(nil),                   // 55: nurture.lead.v1.Tie
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	38, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 2: nurture.handoff.v1.RejectResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	38, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 4: nurture.handoff.v1.RecycleResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	0,  // 5: nurture.handoff.v1.RecordOutcomeRequest.outcome:type_name -> nurture.handoff.v1.Outcome
 	20, // 6: nurture.handoff.v1.RecordOutcomeResponse.handoff:type_name -> nurture.handoff.v1.Handoff
@@ -2973,75 +3319,85 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 9: nurture.handoff.v1.RedeliverResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	21, // 10: nurture.handoff.v1.GetDossierResponse.dossier:type_name -> nurture.handoff.v1.Dossier
 	2,  // 11: nurture.handoff.v1.Delivery.status:type_name -> nurture.handoff.v1.DeliveryStatus
-	39, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
-	39, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
-	39, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
+	43, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
+	43, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
+	43, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
 	1,  // 15: nurture.handoff.v1.Handoff.status:type_name -> nurture.handoff.v1.HandoffStatus
-	39, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
-	39, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
-	39, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
-	39, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
-	39, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
-	38, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
+	43, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
+	43, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
+	43, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
+	43, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
+	43, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
+	42, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
 	19, // 22: nurture.handoff.v1.Handoff.deliveries:type_name -> nurture.handoff.v1.Delivery
-	39, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
-	39, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
-	40, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
-	41, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
-	41, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
-	42, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
-	43, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
-	44, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
-	45, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
-	46, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
-	47, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
+	43, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
+	43, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
+	44, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
+	45, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
+	45, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
+	46, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
+	47, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
+	48, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
+	49, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
+	50, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
+	51, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
 	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
-	48, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
+	52, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
 	20, // 36: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
 	20, // 37: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	49, // 38: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
-	39, // 39: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	25, // 40: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
-	26, // 41: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
-	27, // 42: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
-	28, // 43: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
-	29, // 44: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
-	30, // 45: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
-	31, // 46: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
-	32, // 47: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
-	33, // 48: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
-	36, // 49: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
-	35, // 50: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
-	34, // 51: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
-	19, // 52: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
-	19, // 53: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	38, // 54: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	38, // 55: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	38, // 56: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
-	0,  // 57: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	39, // 58: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	39, // 59: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 60: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 61: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 62: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 63: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 64: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 65: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 66: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
-	17, // 67: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 68: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 69: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 70: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 71: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 72: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 73: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 74: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
-	18, // 75: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	68, // [68:76] is the sub-list for method output_type
-	60, // [60:68] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	53, // 38: nurture.handoff.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	20, // 39: nurture.handoff.v1.State.before:type_name -> nurture.handoff.v1.Handoff
+	20, // 40: nurture.handoff.v1.State.returned:type_name -> nurture.handoff.v1.Handoff
+	54, // 41: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	24, // 42: nurture.handoff.v1.RoutingView.handovers:type_name -> nurture.handoff.v1.Handover
+	55, // 43: nurture.handoff.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
+	20, // 44: nurture.handoff.v1.Handover.stay:type_name -> nurture.handoff.v1.Handoff
+	43, // 45: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	26, // 46: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
+	27, // 47: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
+	28, // 48: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
+	29, // 49: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
+	30, // 50: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
+	31, // 51: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
+	32, // 52: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
+	33, // 53: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
+	34, // 54: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
+	40, // 55: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
+	36, // 56: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
+	37, // 57: nurture.handoff.v1.Event.taken_over:type_name -> nurture.handoff.v1.TakenOver
+	38, // 58: nurture.handoff.v1.Event.given_back:type_name -> nurture.handoff.v1.GivenBack
+	39, // 59: nurture.handoff.v1.Event.merged:type_name -> nurture.handoff.v1.Merged
+	35, // 60: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
+	19, // 61: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
+	19, // 62: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
+	42, // 63: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 64: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 65: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	1,  // 66: nurture.handoff.v1.TakenOver.status:type_name -> nurture.handoff.v1.HandoffStatus
+	0,  // 67: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
+	43, // 68: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	43, // 69: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	3,  // 70: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 71: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 72: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 73: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 74: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 75: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 76: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 77: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 78: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 79: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 80: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 81: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 82: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 83: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 84: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 85: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	78, // [78:86] is the sub-list for method output_type
+	70, // [70:78] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }
@@ -3049,7 +3405,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 	if File_nurture_handoff_v1_handoff_proto != nil {
 		return
 	}
-	file_nurture_handoff_v1_handoff_proto_msgTypes[21].OneofWrappers = []any{
+	file_nurture_handoff_v1_handoff_proto_msgTypes[22].OneofWrappers = []any{
 		(*Event_Held)(nil),
 		(*Event_Assigned)(nil),
 		(*Event_DeliveryIntended)(nil),
@@ -3061,6 +3417,9 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 		(*Event_Disqualified)(nil),
 		(*Event_OutcomeRecorded)(nil),
 		(*Event_Withdrawn)(nil),
+		(*Event_TakenOver)(nil),
+		(*Event_GivenBack)(nil),
+		(*Event_Merged)(nil),
 		(*Event_Erased)(nil),
 	}
 	type x struct{}
@@ -3069,7 +3428,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_handoff_v1_handoff_proto_rawDesc), len(file_nurture_handoff_v1_handoff_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   35,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1421,6 +1421,59 @@ func (x *ListedSuppression) GetEntry() *SuppressionEntry {
 	return nil
 }
 
+type ListConsentsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Leave out what was answered later; absent: now.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConsentsRequest) Reset() {
+	*x = ListConsentsRequest{}
+	mi := &file_nurture_ingest_v1_consent_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConsentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConsentsRequest) ProtoMessage() {}
+
+func (x *ListConsentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_consent_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConsentsRequest.ProtoReflect.Descriptor instead.
+func (*ListConsentsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_consent_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListConsentsRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *ListConsentsRequest) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
 var File_nurture_ingest_v1_consent_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_consent_proto_rawDesc = "" +
@@ -1528,7 +1581,10 @@ const file_nurture_ingest_v1_consent_proto_rawDesc = "" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\"b\n" +
 	"\x11ListedSuppression\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x129\n" +
-	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entryB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\x05entry\x18\x02 \x01(\v2#.nurture.ingest.v1.SuppressionEntryR\x05entry\"h\n" +
+	"\x13ListConsentsRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOfB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_consent_proto_rawDescOnce sync.Once
@@ -1542,7 +1598,7 @@ func file_nurture_ingest_v1_consent_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_consent_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_nurture_ingest_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_nurture_ingest_v1_consent_proto_goTypes = []any{
 	(*ListPreferencesRequest)(nil),    // 0: nurture.ingest.v1.ListPreferencesRequest
 	(*ListPreferencesResponse)(nil),   // 1: nurture.ingest.v1.ListPreferencesResponse
@@ -1567,31 +1623,33 @@ var file_nurture_ingest_v1_consent_proto_goTypes = []any{
 	(*ListSuppressionsRequest)(nil),   // 20: nurture.ingest.v1.ListSuppressionsRequest
 	(*ListSuppressionsResponse)(nil),  // 21: nurture.ingest.v1.ListSuppressionsResponse
 	(*ListedSuppression)(nil),         // 22: nurture.ingest.v1.ListedSuppression
-	(v1.Suppression)(0),               // 23: nurture.lead.v1.Suppression
-	(*v1.Consent)(nil),                // 24: nurture.lead.v1.Consent
-	(*timestamppb.Timestamp)(nil),     // 25: google.protobuf.Timestamp
+	(*ListConsentsRequest)(nil),       // 23: nurture.ingest.v1.ListConsentsRequest
+	(v1.Suppression)(0),               // 24: nurture.lead.v1.Suppression
+	(*v1.Consent)(nil),                // 25: nurture.lead.v1.Consent
+	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
 }
 var file_nurture_ingest_v1_consent_proto_depIdxs = []int32{
 	2,  // 0: nurture.ingest.v1.ListPreferencesResponse.preferences:type_name -> nurture.ingest.v1.Preference
-	23, // 1: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	24, // 1: nurture.ingest.v1.ListPreferencesResponse.suppression:type_name -> nurture.lead.v1.Suppression
 	4,  // 2: nurture.ingest.v1.UpdatePreferencesRequest.answers:type_name -> nurture.ingest.v1.PreferenceAnswer
-	24, // 3: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
-	24, // 4: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
-	23, // 5: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
-	24, // 6: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
+	25, // 3: nurture.ingest.v1.UpdatePreferencesRequest.how:type_name -> nurture.lead.v1.Consent
+	25, // 4: nurture.ingest.v1.ConfirmConsentRequest.how:type_name -> nurture.lead.v1.Consent
+	24, // 5: nurture.ingest.v1.SuppressionLifted.was:type_name -> nurture.lead.v1.Suppression
+	25, // 6: nurture.ingest.v1.ConsentAct.how:type_name -> nurture.lead.v1.Consent
 	11, // 7: nurture.ingest.v1.ConsentAct.lift:type_name -> nurture.ingest.v1.SuppressionLifted
-	23, // 8: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
-	25, // 9: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
-	23, // 10: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
-	25, // 11: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
+	24, // 8: nurture.ingest.v1.SuppressionEntry.reason:type_name -> nurture.lead.v1.Suppression
+	26, // 9: nurture.ingest.v1.SuppressionEntry.at:type_name -> google.protobuf.Timestamp
+	24, // 10: nurture.ingest.v1.AddSuppressionsRequest.reason:type_name -> nurture.lead.v1.Suppression
+	26, // 11: nurture.ingest.v1.AddSuppressionsRequest.at:type_name -> google.protobuf.Timestamp
 	13, // 12: nurture.ingest.v1.CheckSuppressionResponse.entry:type_name -> nurture.ingest.v1.SuppressionEntry
 	22, // 13: nurture.ingest.v1.ListSuppressionsResponse.suppressions:type_name -> nurture.ingest.v1.ListedSuppression
 	13, // 14: nurture.ingest.v1.ListedSuppression.entry:type_name -> nurture.ingest.v1.SuppressionEntry
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	26, // 15: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_consent_proto_init() }
@@ -1605,7 +1663,7 @@ func file_nurture_ingest_v1_consent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_consent_proto_rawDesc), len(file_nurture_ingest_v1_consent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

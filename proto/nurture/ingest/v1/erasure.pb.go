@@ -784,6 +784,50 @@ func (x *RewrapKeysResponse) GetWrappedBy() string {
 	return ""
 }
 
+type ExportLeadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLeadRequest) Reset() {
+	*x = ExportLeadRequest{}
+	mi := &file_nurture_ingest_v1_erasure_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLeadRequest) ProtoMessage() {}
+
+func (x *ExportLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_erasure_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLeadRequest.ProtoReflect.Descriptor instead.
+func (*ExportLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_erasure_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExportLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
 var File_nurture_ingest_v1_erasure_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_erasure_proto_rawDesc = "" +
@@ -832,7 +876,9 @@ const file_nurture_ingest_v1_erasure_proto_rawDesc = "" +
 	"\trewrapped\x18\x01 \x01(\x04R\trewrapped\x12\x18\n" +
 	"\acurrent\x18\x02 \x01(\x04R\acurrent\x12\x1d\n" +
 	"\n" +
-	"wrapped_by\x18\x03 \x01(\tR\twrappedBy*\x80\x01\n" +
+	"wrapped_by\x18\x03 \x01(\tR\twrappedBy\"5\n" +
+	"\x11ExportLeadRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId*\x80\x01\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_PENDING\x10\x01\x12\x17\n" +
@@ -852,7 +898,7 @@ func file_nurture_ingest_v1_erasure_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_ingest_v1_erasure_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nurture_ingest_v1_erasure_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_nurture_ingest_v1_erasure_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_nurture_ingest_v1_erasure_proto_goTypes = []any{
 	(ErasureStatus)(0),            // 0: nurture.ingest.v1.ErasureStatus
 	(*Erased)(nil),                // 1: nurture.ingest.v1.Erased
@@ -868,17 +914,18 @@ var file_nurture_ingest_v1_erasure_proto_goTypes = []any{
 	(*ErasureStep)(nil),           // 11: nurture.ingest.v1.ErasureStep
 	(*RewrapKeysRequest)(nil),     // 12: nurture.ingest.v1.RewrapKeysRequest
 	(*RewrapKeysResponse)(nil),    // 13: nurture.ingest.v1.RewrapKeysResponse
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*ExportLeadRequest)(nil),     // 14: nurture.ingest.v1.ExportLeadRequest
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_nurture_ingest_v1_erasure_proto_depIdxs = []int32{
 	10, // 0: nurture.ingest.v1.EraseLeadResponse.erasure:type_name -> nurture.ingest.v1.Erasure
 	10, // 1: nurture.ingest.v1.GetErasureResponse.erasure:type_name -> nurture.ingest.v1.Erasure
 	10, // 2: nurture.ingest.v1.ListErasuresResponse.erasures:type_name -> nurture.ingest.v1.Erasure
-	14, // 3: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	14, // 4: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
+	15, // 3: nurture.ingest.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	15, // 4: nurture.ingest.v1.Erasure.finished_at:type_name -> google.protobuf.Timestamp
 	11, // 5: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
 	0,  // 6: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
-	14, // 7: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
+	15, // 7: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
 	8,  // [8:8] is the sub-list for method output_type
 	8,  // [8:8] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
@@ -897,7 +944,7 @@ func file_nurture_ingest_v1_erasure_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_erasure_proto_rawDesc), len(file_nurture_ingest_v1_erasure_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -132,8 +132,7 @@ type CaptureLeadRequest struct {
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// Ids of the person in other systems, "system:id" like "salesforce:00Q1".
 	ExternalIds []string `protobuf:"bytes,10,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
-	// The account the person belongs to, as the source calls it; its name and
-	// domain are those of the profile's company.
+	// The account the person belongs to, as the source calls it.
 	GroupId       string `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -818,21 +817,16 @@ type State struct {
 	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
 	// Leads that turned out to be this person, sorted.
 	MergedFrom []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
-	// Who told what, when others were merged in: the lead's own part, which has
-	// its id, then one part per other lead, sorted by id. lead and emails follow
-	// from the parts. Empty while nobody is merged in: lead and emails are then the
-	// only part, and times says when they were told.
+	// Who told what: the lead's own part, then one per lead merged in, sorted by id;
+	// lead and emails follow. Empty while nobody is: times is then of those two.
 	Parts []*Part `protobuf:"bytes,4,rep,name=parts,proto3" json:"parts,omitempty"`
 	Times *Times  `protobuf:"bytes,5,opt,name=times,proto3" json:"times,omitempty"`
-	// Set when this lead turned out to be another one: it is frozen, and its id
-	// answers to that one.
+	// Set when this lead turned out to be another one: it is frozen.
 	MergedInto *Merge `protobuf:"bytes,6,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
-	// Merges and unmerges under way: this lead has promised to take in a lead, or
-	// to give one back. Empty but for a moment, or after a crash.
+	// Merges and unmerges under way: empty but for a moment, or after a crash.
 	Joining []*Merge   `protobuf:"bytes,7,rep,name=joining,proto3" json:"joining,omitempty"`
 	Leaving []*Leaving `protobuf:"bytes,8,rep,name=leaving,proto3" json:"leaving,omitempty"`
-	// Leads that were separated from this one by hand: never merged by themselves
-	// again. The latest 100.
+	// Leads separated by hand: never merged by themselves again. The latest 100.
 	Apart []string `protobuf:"bytes,9,rep,name=apart,proto3" json:"apart,omitempty"`
 	// Set when the person was forgotten: nothing else but the lead's id is kept.
 	ErasedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
@@ -1007,7 +1001,9 @@ type Event struct {
 	//	*Event_ConfirmationAsked
 	//	*Event_SuppressionLifted
 	//	*Event_Judged
-	Fact          isEvent_Fact `protobuf_oneof:"fact"`
+	Fact isEvent_Fact `protobuf_oneof:"fact"`
+	// The lead it is about, when that one is merged into the lead of the record.
+	OriginLeadId  string `protobuf:"bytes,12,opt,name=origin_lead_id,json=originLeadId,proto3" json:"origin_lead_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1178,6 +1174,13 @@ func (x *Event) GetJudged() *Judged {
 		}
 	}
 	return nil
+}
+
+func (x *Event) GetOriginLeadId() string {
+	if x != nil {
+		return x.OriginLeadId
+	}
+	return ""
 }
 
 type isEvent_Fact interface {
@@ -1406,8 +1409,7 @@ func (x *Suppressed) GetAddress() bool {
 	return false
 }
 
-// Merged: another lead turned out to be the same person. Its own records stay
-// where they are; its history belongs to this lead from now on.
+// Merged: another lead turned out to be this person; its history belongs here now.
 type Merged struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	FromLeadId string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
@@ -1620,8 +1622,7 @@ func (x *Apply) GetStep() *Step {
 type Claim struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
-	// The lead it was claimed for, when that one is merged into lead_id: it goes
-	// back there if the two are separated.
+	// The lead it was claimed for, when that one is merged into lead_id.
 	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
 	// For a domain or a group: the account it names.
 	AccountId     string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
@@ -1882,50 +1883,6 @@ func (x *ExportEventsResponse) GetEvent() *Event {
 	return nil
 }
 
-type ExportLeadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ExportLeadRequest) Reset() {
-	*x = ExportLeadRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ExportLeadRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ExportLeadRequest) ProtoMessage() {}
-
-func (x *ExportLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ExportLeadRequest.ProtoReflect.Descriptor instead.
-func (*ExportLeadRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *ExportLeadRequest) GetLeadId() string {
-	if x != nil {
-		return x.LeadId
-	}
-	return ""
-}
-
 type ExportLeadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
@@ -1942,7 +1899,7 @@ type ExportLeadResponse struct {
 
 func (x *ExportLeadResponse) Reset() {
 	*x = ExportLeadResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +1911,7 @@ func (x *ExportLeadResponse) String() string {
 func (*ExportLeadResponse) ProtoMessage() {}
 
 func (x *ExportLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +1924,7 @@ func (x *ExportLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLeadResponse.ProtoReflect.Descriptor instead.
 func (*ExportLeadResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExportLeadResponse) GetLead() *v1.Lead {
@@ -2010,7 +1967,7 @@ type ExportedEvent struct {
 
 func (x *ExportedEvent) Reset() {
 	*x = ExportedEvent{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +1979,7 @@ func (x *ExportedEvent) String() string {
 func (*ExportedEvent) ProtoMessage() {}
 
 func (x *ExportedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +1992,7 @@ func (x *ExportedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportedEvent.ProtoReflect.Descriptor instead.
 func (*ExportedEvent) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{25}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExportedEvent) GetLeadId() string {
@@ -2059,59 +2016,6 @@ func (x *ExportedEvent) GetEvent() *Event {
 	return nil
 }
 
-type ListConsentsRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
-	// Leave out what was answered later; absent: now.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListConsentsRequest) Reset() {
-	*x = ListConsentsRequest{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListConsentsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListConsentsRequest) ProtoMessage() {}
-
-func (x *ListConsentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListConsentsRequest.ProtoReflect.Descriptor instead.
-func (*ListConsentsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *ListConsentsRequest) GetLeadId() string {
-	if x != nil {
-		return x.LeadId
-	}
-	return ""
-}
-
-func (x *ListConsentsRequest) GetAsOf() *timestamppb.Timestamp {
-	if x != nil {
-		return x.AsOf
-	}
-	return nil
-}
-
 type ListConsentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Every answer up to as_of, by the time it was given.
@@ -2125,7 +2029,7 @@ type ListConsentsResponse struct {
 
 func (x *ListConsentsResponse) Reset() {
 	*x = ListConsentsResponse{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2041,7 @@ func (x *ListConsentsResponse) String() string {
 func (*ListConsentsResponse) ProtoMessage() {}
 
 func (x *ListConsentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[27]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2054,7 @@ func (x *ListConsentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConsentsResponse.ProtoReflect.Descriptor instead.
 func (*ListConsentsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{27}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListConsentsResponse) GetEntries() []*ConsentEntry {
@@ -2198,7 +2102,7 @@ type ConsentEntry struct {
 
 func (x *ConsentEntry) Reset() {
 	*x = ConsentEntry{}
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2114,7 @@ func (x *ConsentEntry) String() string {
 func (*ConsentEntry) ProtoMessage() {}
 
 func (x *ConsentEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[28]
+	mi := &file_nurture_ingest_v1_ingest_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2127,7 @@ func (x *ConsentEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentEntry.ProtoReflect.Descriptor instead.
 func (*ConsentEntry) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{28}
+	return file_nurture_ingest_v1_ingest_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ConsentEntry) GetRecordedAt() *timestamppb.Timestamp {
@@ -2406,7 +2310,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\asignals\x18\x0f \x01(\tR\asignals\x12-\n" +
 	"\x04hits\x18\x10 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\x12\x1d\n" +
 	"\n" +
-	"hits_total\x18\x11 \x01(\x04R\thitsTotal\"\x95\a\n" +
+	"hits_total\x18\x11 \x01(\x04R\thitsTotal\"\xbb\a\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -2429,7 +2333,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erased\x12U\n" +
 	"\x12confirmation_asked\x18\x0f \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x11confirmationAsked\x12U\n" +
 	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLifted\x123\n" +
-	"\x06judged\x18\x12 \x01(\v2\x19.nurture.ingest.v1.JudgedH\x00R\x06judgedB\x06\n" +
+	"\x06judged\x18\x12 \x01(\v2\x19.nurture.ingest.v1.JudgedH\x00R\x06judged\x12$\n" +
+	"\x0eorigin_lead_id\x18\f \x01(\tR\foriginLeadIdB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
@@ -2481,9 +2386,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12;\n" +
 	"\vrecorded_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAt\x12.\n" +
-	"\x05event\x18\x04 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\"5\n" +
-	"\x11ExportLeadRequest\x12 \n" +
-	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\xac\x01\n" +
+	"\x05event\x18\x04 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\"\xac\x01\n" +
 	"\x12ExportLeadResponse\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x16\n" +
 	"\x06emails\x18\x02 \x03(\tR\x06emails\x12\x19\n" +
@@ -2493,10 +2396,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12;\n" +
 	"\vrecorded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAt\x12.\n" +
-	"\x05event\x18\x03 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\"h\n" +
-	"\x13ListConsentsRequest\x12 \n" +
-	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12/\n" +
-	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xd0\x01\n" +
+	"\x05event\x18\x03 \x01(\v2\x18.nurture.ingest.v1.EventR\x05event\"\xd0\x01\n" +
 	"\x14ListConsentsResponse\x129\n" +
 	"\aentries\x18\x01 \x03(\v2\x1f.nurture.ingest.v1.ConsentEntryR\aentries\x12=\n" +
 	"\vpermissions\x18\x02 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12>\n" +
@@ -2513,7 +2413,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"suppressed\x18\a \x01(\v2\x1d.nurture.ingest.v1.SuppressedH\x00R\n" +
 	"suppressed\x12>\n" +
 	"\x06lifted\x18\b \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x06liftedB\x06\n" +
-	"\x04what2\x91 \n" +
+	"\x04what2\xa2$\n" +
 	"\rIngestService\x12v\n" +
 	"\vCaptureLead\x12%.nurture.ingest.v1.CaptureLeadRequest\x1a&.nurture.ingest.v1.CaptureLeadResponse\"\x18\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12\x81\x01\n" +
 	"\rTrackActivity\x12'.nurture.ingest.v1.TrackActivityRequest\x1a(.nurture.ingest.v1.TrackActivityResponse\"\x1d\xd0\xe7\x18\x03\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/activities\x12\x8f\x01\n" +
@@ -2543,7 +2443,14 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x11RemoveSuppression\x12+.nurture.ingest.v1.RemoveSuppressionRequest\x1a,.nurture.ingest.v1.RemoveSuppressionResponse\"&\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/suppressions:remove\x12\x92\x01\n" +
 	"\x10CheckSuppression\x12*.nurture.ingest.v1.CheckSuppressionRequest\x1a+.nurture.ingest.v1.CheckSuppressionResponse\"%\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/suppressions:check\x12\x89\x01\n" +
 	"\x10ListSuppressions\x12*.nurture.ingest.v1.ListSuppressionsRequest\x1a+.nurture.ingest.v1.ListSuppressionsResponse\"\x1c\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12d\n" +
-	"\vRejudgeHits\x12%.nurture.ingest.v1.RejudgeHitsRequest\x1a&.nurture.ingest.v1.RejudgeHitsResponse\"\x04\xd0\xe7\x18\x050\x01\x12u\n" +
+	"\vRejudgeHits\x12%.nurture.ingest.v1.RejudgeHitsRequest\x1a&.nurture.ingest.v1.RejudgeHitsResponse\"\x04\xd0\xe7\x18\x050\x01\x12\x83\x01\n" +
+	"\n" +
+	"MergeLeads\x12$.nurture.ingest.v1.MergeLeadsRequest\x1a%.nurture.ingest.v1.MergeLeadsResponse\"(\xd0\xe7\x18\x06\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{lead_id}:merge\x12\x88\x01\n" +
+	"\vUnmergeLead\x12%.nurture.ingest.v1.UnmergeLeadRequest\x1a&.nurture.ingest.v1.UnmergeLeadResponse\"*\xd0\xe7\x18\x06\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/leads/{lead_id}:unmerge\x12z\n" +
+	"\n" +
+	"LookupLead\x12$.nurture.ingest.v1.LookupLeadRequest\x1a%.nurture.ingest.v1.LookupLeadResponse\"\x1f\xd0\xe7\x18\x02\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/leads:lookup\x12\x81\x01\n" +
+	"\n" +
+	"ListMerges\x12$.nurture.ingest.v1.ListMergesRequest\x1a%.nurture.ingest.v1.ListMergesResponse\"&\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{lead_id}/merges\x12u\n" +
 	"\vListSources\x12%.nurture.ingest.v1.ListSourcesRequest\x1a&.nurture.ingest.v1.ListSourcesResponse\"\x17\xd0\xe7\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12\x83\x01\n" +
 	"\n" +
 	"TestSource\x12$.nurture.ingest.v1.TestSourceRequest\x1a%.nurture.ingest.v1.TestSourceResponse\"(\xd0\xe7\x18\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sources/{source}:test\x12u\n" +
@@ -2564,7 +2471,7 @@ func file_nurture_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_nurture_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Who)(nil),                       // 0: nurture.ingest.v1.Who
 	(*CaptureLeadRequest)(nil),        // 1: nurture.ingest.v1.CaptureLeadRequest
@@ -2589,46 +2496,46 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*Claim)(nil),                     // 20: nurture.ingest.v1.Claim
 	(*Inbound)(nil),                   // 21: nurture.ingest.v1.Inbound
 	(*ExportEventsResponse)(nil),      // 22: nurture.ingest.v1.ExportEventsResponse
-	(*ExportLeadRequest)(nil),         // 23: nurture.ingest.v1.ExportLeadRequest
-	(*ExportLeadResponse)(nil),        // 24: nurture.ingest.v1.ExportLeadResponse
-	(*ExportedEvent)(nil),             // 25: nurture.ingest.v1.ExportedEvent
-	(*ListConsentsRequest)(nil),       // 26: nurture.ingest.v1.ListConsentsRequest
-	(*ListConsentsResponse)(nil),      // 27: nurture.ingest.v1.ListConsentsResponse
-	(*ConsentEntry)(nil),              // 28: nurture.ingest.v1.ConsentEntry
-	(*v1.Profile)(nil),                // 29: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),            // 30: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),                // 31: nurture.lead.v1.Consent
-	(*v1.Activity)(nil),               // 32: nurture.lead.v1.Activity
-	(*timestamppb.Timestamp)(nil),     // 33: google.protobuf.Timestamp
-	(v1.Suppression)(0),               // 34: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                   // 35: nurture.lead.v1.Lead
-	(*Part)(nil),                      // 36: nurture.ingest.v1.Part
-	(*Times)(nil),                     // 37: nurture.ingest.v1.Times
-	(*Merge)(nil),                     // 38: nurture.ingest.v1.Merge
-	(*Leaving)(nil),                   // 39: nurture.ingest.v1.Leaving
-	(*MailResult)(nil),                // 40: nurture.ingest.v1.MailResult
-	(*MergedInto)(nil),                // 41: nurture.ingest.v1.MergedInto
-	(*Restored)(nil),                  // 42: nurture.ingest.v1.Restored
-	(*Unmerged)(nil),                  // 43: nurture.ingest.v1.Unmerged
-	(*Erased)(nil),                    // 44: nurture.ingest.v1.Erased
-	(*ConfirmationAsked)(nil),         // 45: nurture.ingest.v1.ConfirmationAsked
-	(*SuppressionLifted)(nil),         // 46: nurture.ingest.v1.SuppressionLifted
-	(*Judged)(nil),                    // 47: nurture.ingest.v1.Judged
-	(*ConsentAct)(nil),                // 48: nurture.ingest.v1.ConsentAct
-	(*SuppressionEntry)(nil),          // 49: nurture.ingest.v1.SuppressionEntry
-	(*Rejudge)(nil),                   // 50: nurture.ingest.v1.Rejudge
-	(*Step)(nil),                      // 51: nurture.ingest.v1.Step
-	(*Fetch)(nil),                     // 52: nurture.ingest.v1.Fetch
-	(*Sales)(nil),                     // 53: nurture.ingest.v1.Sales
-	(*v1.Permission)(nil),             // 54: nurture.lead.v1.Permission
-	(*ImportLeadsRequest)(nil),        // 55: nurture.ingest.v1.ImportLeadsRequest
-	(*ExportLeadsRequest)(nil),        // 56: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportEventsRequest)(nil),       // 57: nurture.ingest.v1.ExportEventsRequest
-	(*EraseLeadRequest)(nil),          // 58: nurture.ingest.v1.EraseLeadRequest
-	(*GetErasureRequest)(nil),         // 59: nurture.ingest.v1.GetErasureRequest
-	(*ListErasuresRequest)(nil),       // 60: nurture.ingest.v1.ListErasuresRequest
-	(*RewrapKeysRequest)(nil),         // 61: nurture.ingest.v1.RewrapKeysRequest
-	(*TakeReturnRequest)(nil),         // 62: nurture.ingest.v1.TakeReturnRequest
+	(*ExportLeadResponse)(nil),        // 23: nurture.ingest.v1.ExportLeadResponse
+	(*ExportedEvent)(nil),             // 24: nurture.ingest.v1.ExportedEvent
+	(*ListConsentsResponse)(nil),      // 25: nurture.ingest.v1.ListConsentsResponse
+	(*ConsentEntry)(nil),              // 26: nurture.ingest.v1.ConsentEntry
+	(*v1.Profile)(nil),                // 27: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),            // 28: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),                // 29: nurture.lead.v1.Consent
+	(*v1.Activity)(nil),               // 30: nurture.lead.v1.Activity
+	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
+	(v1.Suppression)(0),               // 32: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 33: nurture.lead.v1.Lead
+	(*Part)(nil),                      // 34: nurture.ingest.v1.Part
+	(*Times)(nil),                     // 35: nurture.ingest.v1.Times
+	(*Merge)(nil),                     // 36: nurture.ingest.v1.Merge
+	(*Leaving)(nil),                   // 37: nurture.ingest.v1.Leaving
+	(*MailResult)(nil),                // 38: nurture.ingest.v1.MailResult
+	(*MergedInto)(nil),                // 39: nurture.ingest.v1.MergedInto
+	(*Restored)(nil),                  // 40: nurture.ingest.v1.Restored
+	(*Unmerged)(nil),                  // 41: nurture.ingest.v1.Unmerged
+	(*Erased)(nil),                    // 42: nurture.ingest.v1.Erased
+	(*ConfirmationAsked)(nil),         // 43: nurture.ingest.v1.ConfirmationAsked
+	(*SuppressionLifted)(nil),         // 44: nurture.ingest.v1.SuppressionLifted
+	(*Judged)(nil),                    // 45: nurture.ingest.v1.Judged
+	(*ConsentAct)(nil),                // 46: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 47: nurture.ingest.v1.SuppressionEntry
+	(*Rejudge)(nil),                   // 48: nurture.ingest.v1.Rejudge
+	(*Step)(nil),                      // 49: nurture.ingest.v1.Step
+	(*Fetch)(nil),                     // 50: nurture.ingest.v1.Fetch
+	(*Sales)(nil),                     // 51: nurture.ingest.v1.Sales
+	(*v1.Permission)(nil),             // 52: nurture.lead.v1.Permission
+	(*ImportLeadsRequest)(nil),        // 53: nurture.ingest.v1.ImportLeadsRequest
+	(*ExportLeadsRequest)(nil),        // 54: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportEventsRequest)(nil),       // 55: nurture.ingest.v1.ExportEventsRequest
+	(*EraseLeadRequest)(nil),          // 56: nurture.ingest.v1.EraseLeadRequest
+	(*GetErasureRequest)(nil),         // 57: nurture.ingest.v1.GetErasureRequest
+	(*ListErasuresRequest)(nil),       // 58: nurture.ingest.v1.ListErasuresRequest
+	(*ExportLeadRequest)(nil),         // 59: nurture.ingest.v1.ExportLeadRequest
+	(*RewrapKeysRequest)(nil),         // 60: nurture.ingest.v1.RewrapKeysRequest
+	(*TakeReturnRequest)(nil),         // 61: nurture.ingest.v1.TakeReturnRequest
+	(*ListConsentsRequest)(nil),       // 62: nurture.ingest.v1.ListConsentsRequest
 	(*ListPreferencesRequest)(nil),    // 63: nurture.ingest.v1.ListPreferencesRequest
 	(*UpdatePreferencesRequest)(nil),  // 64: nurture.ingest.v1.UpdatePreferencesRequest
 	(*ConfirmConsentRequest)(nil),     // 65: nurture.ingest.v1.ConfirmConsentRequest
@@ -2638,168 +2545,183 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*CheckSuppressionRequest)(nil),   // 69: nurture.ingest.v1.CheckSuppressionRequest
 	(*ListSuppressionsRequest)(nil),   // 70: nurture.ingest.v1.ListSuppressionsRequest
 	(*RejudgeHitsRequest)(nil),        // 71: nurture.ingest.v1.RejudgeHitsRequest
-	(*ListSourcesRequest)(nil),        // 72: nurture.ingest.v1.ListSourcesRequest
-	(*TestSourceRequest)(nil),         // 73: nurture.ingest.v1.TestSourceRequest
-	(*ListRejectsRequest)(nil),        // 74: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 75: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 76: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 77: nurture.ingest.v1.DismissRejectRequest
-	(*ImportLeadsResponse)(nil),       // 78: nurture.ingest.v1.ImportLeadsResponse
-	(*ExportLeadsResponse)(nil),       // 79: nurture.ingest.v1.ExportLeadsResponse
-	(*EraseLeadResponse)(nil),         // 80: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureResponse)(nil),        // 81: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresResponse)(nil),      // 82: nurture.ingest.v1.ListErasuresResponse
-	(*RewrapKeysResponse)(nil),        // 83: nurture.ingest.v1.RewrapKeysResponse
-	(*TakeReturnResponse)(nil),        // 84: nurture.ingest.v1.TakeReturnResponse
-	(*ListPreferencesResponse)(nil),   // 85: nurture.ingest.v1.ListPreferencesResponse
-	(*UpdatePreferencesResponse)(nil), // 86: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentResponse)(nil),    // 87: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationResponse)(nil),   // 88: nurture.ingest.v1.AskConfirmationResponse
-	(*AddSuppressionsResponse)(nil),   // 89: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionResponse)(nil), // 90: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionResponse)(nil),  // 91: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsResponse)(nil),  // 92: nurture.ingest.v1.ListSuppressionsResponse
-	(*RejudgeHitsResponse)(nil),       // 93: nurture.ingest.v1.RejudgeHitsResponse
-	(*ListSourcesResponse)(nil),       // 94: nurture.ingest.v1.ListSourcesResponse
-	(*TestSourceResponse)(nil),        // 95: nurture.ingest.v1.TestSourceResponse
-	(*ListRejectsResponse)(nil),       // 96: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 97: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 98: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 99: nurture.ingest.v1.DismissRejectResponse
+	(*MergeLeadsRequest)(nil),         // 72: nurture.ingest.v1.MergeLeadsRequest
+	(*UnmergeLeadRequest)(nil),        // 73: nurture.ingest.v1.UnmergeLeadRequest
+	(*LookupLeadRequest)(nil),         // 74: nurture.ingest.v1.LookupLeadRequest
+	(*ListMergesRequest)(nil),         // 75: nurture.ingest.v1.ListMergesRequest
+	(*ListSourcesRequest)(nil),        // 76: nurture.ingest.v1.ListSourcesRequest
+	(*TestSourceRequest)(nil),         // 77: nurture.ingest.v1.TestSourceRequest
+	(*ListRejectsRequest)(nil),        // 78: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 79: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 80: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 81: nurture.ingest.v1.DismissRejectRequest
+	(*ImportLeadsResponse)(nil),       // 82: nurture.ingest.v1.ImportLeadsResponse
+	(*ExportLeadsResponse)(nil),       // 83: nurture.ingest.v1.ExportLeadsResponse
+	(*EraseLeadResponse)(nil),         // 84: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureResponse)(nil),        // 85: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresResponse)(nil),      // 86: nurture.ingest.v1.ListErasuresResponse
+	(*RewrapKeysResponse)(nil),        // 87: nurture.ingest.v1.RewrapKeysResponse
+	(*TakeReturnResponse)(nil),        // 88: nurture.ingest.v1.TakeReturnResponse
+	(*ListPreferencesResponse)(nil),   // 89: nurture.ingest.v1.ListPreferencesResponse
+	(*UpdatePreferencesResponse)(nil), // 90: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentResponse)(nil),    // 91: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationResponse)(nil),   // 92: nurture.ingest.v1.AskConfirmationResponse
+	(*AddSuppressionsResponse)(nil),   // 93: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionResponse)(nil), // 94: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionResponse)(nil),  // 95: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsResponse)(nil),  // 96: nurture.ingest.v1.ListSuppressionsResponse
+	(*RejudgeHitsResponse)(nil),       // 97: nurture.ingest.v1.RejudgeHitsResponse
+	(*MergeLeadsResponse)(nil),        // 98: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadResponse)(nil),       // 99: nurture.ingest.v1.UnmergeLeadResponse
+	(*LookupLeadResponse)(nil),        // 100: nurture.ingest.v1.LookupLeadResponse
+	(*ListMergesResponse)(nil),        // 101: nurture.ingest.v1.ListMergesResponse
+	(*ListSourcesResponse)(nil),       // 102: nurture.ingest.v1.ListSourcesResponse
+	(*TestSourceResponse)(nil),        // 103: nurture.ingest.v1.TestSourceResponse
+	(*ListRejectsResponse)(nil),       // 104: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 105: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 106: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 107: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
-	29, // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
-	30, // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
-	31, // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
-	32, // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
-	33, // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	0,  // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	32, // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	34, // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	31, // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	34, // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	35, // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	35, // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	33, // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
-	32, // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	35, // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	36, // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
-	37, // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
-	38, // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
-	38, // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
-	39, // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
-	33, // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	40, // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	32, // 22: nurture.ingest.v1.State.hits:type_name -> nurture.lead.v1.Activity
-	33, // 23: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 24: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	16, // 25: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	32, // 26: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	31, // 27: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	17, // 28: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	18, // 29: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	41, // 30: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
-	42, // 31: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
-	43, // 32: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
-	44, // 33: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	45, // 34: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	46, // 35: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	47, // 36: nurture.ingest.v1.Event.judged:type_name -> nurture.ingest.v1.Judged
-	34, // 37: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,  // 38: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	34, // 39: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	18, // 40: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	48, // 41: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
-	49, // 42: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
-	50, // 43: nurture.ingest.v1.Apply.rejudge:type_name -> nurture.ingest.v1.Rejudge
-	51, // 44: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
-	1,  // 45: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 46: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 47: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	52, // 48: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
-	53, // 49: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
-	33, // 50: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	14, // 51: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	35, // 52: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	25, // 53: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	33, // 54: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	14, // 55: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	33, // 56: nurture.ingest.v1.ListConsentsRequest.as_of:type_name -> google.protobuf.Timestamp
-	28, // 57: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	54, // 58: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	34, // 59: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	33, // 60: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	31, // 61: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	45, // 62: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	17, // 63: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	46, // 64: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	1,  // 65: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,  // 66: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,  // 67: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,  // 68: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,  // 69: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11, // 70: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	55, // 71: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	56, // 72: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	57, // 73: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	58, // 74: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	59, // 75: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	60, // 76: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	23, // 77: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	61, // 78: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	62, // 79: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	26, // 80: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	63, // 81: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	64, // 82: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	65, // 83: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	66, // 84: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	67, // 85: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	68, // 86: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	69, // 87: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	70, // 88: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	71, // 89: nurture.ingest.v1.IngestService.RejudgeHits:input_type -> nurture.ingest.v1.RejudgeHitsRequest
-	72, // 90: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	73, // 91: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
-	74, // 92: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	75, // 93: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	76, // 94: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	77, // 95: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	2,  // 96: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,  // 97: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,  // 98: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,  // 99: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10, // 100: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12, // 101: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	78, // 102: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	79, // 103: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	22, // 104: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	80, // 105: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	81, // 106: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	82, // 107: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	24, // 108: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	83, // 109: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	84, // 110: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	27, // 111: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	85, // 112: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	86, // 113: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	87, // 114: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	88, // 115: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	89, // 116: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	90, // 117: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	91, // 118: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	92, // 119: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	93, // 120: nurture.ingest.v1.IngestService.RejudgeHits:output_type -> nurture.ingest.v1.RejudgeHitsResponse
-	94, // 121: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	95, // 122: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
-	96, // 123: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	97, // 124: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	98, // 125: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	99, // 126: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	96, // [96:127] is the sub-list for method output_type
-	65, // [65:96] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	27,  // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
+	28,  // 1: nurture.ingest.v1.CaptureLeadRequest.attribution:type_name -> nurture.lead.v1.Attribution
+	29,  // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
+	30,  // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
+	31,  // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	0,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	30,  // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	32,  // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	29,  // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	32,  // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	33,  // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	33,  // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	31,  // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
+	30,  // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	33,  // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	34,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
+	35,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
+	36,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
+	36,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
+	37,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
+	31,  // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	38,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	30,  // 22: nurture.ingest.v1.State.hits:type_name -> nurture.lead.v1.Activity
+	31,  // 23: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15,  // 24: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	16,  // 25: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	30,  // 26: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	29,  // 27: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	17,  // 28: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	18,  // 29: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	39,  // 30: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
+	40,  // 31: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
+	41,  // 32: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
+	42,  // 33: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	43,  // 34: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	44,  // 35: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	45,  // 36: nurture.ingest.v1.Event.judged:type_name -> nurture.ingest.v1.Judged
+	32,  // 37: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,   // 38: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	32,  // 39: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	18,  // 40: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	46,  // 41: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	47,  // 42: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	48,  // 43: nurture.ingest.v1.Apply.rejudge:type_name -> nurture.ingest.v1.Rejudge
+	49,  // 44: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
+	1,   // 45: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,   // 46: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,   // 47: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	50,  // 48: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
+	51,  // 49: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
+	31,  // 50: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	14,  // 51: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	33,  // 52: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	24,  // 53: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	31,  // 54: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	14,  // 55: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	26,  // 56: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	52,  // 57: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	32,  // 58: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	31,  // 59: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	29,  // 60: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	43,  // 61: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	17,  // 62: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	44,  // 63: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	1,   // 64: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,   // 65: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,   // 66: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,   // 67: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,   // 68: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11,  // 69: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	53,  // 70: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	54,  // 71: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	55,  // 72: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	56,  // 73: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	57,  // 74: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	58,  // 75: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	59,  // 76: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	60,  // 77: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	61,  // 78: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	62,  // 79: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	63,  // 80: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	64,  // 81: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	65,  // 82: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	66,  // 83: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	67,  // 84: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	68,  // 85: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	69,  // 86: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	70,  // 87: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	71,  // 88: nurture.ingest.v1.IngestService.RejudgeHits:input_type -> nurture.ingest.v1.RejudgeHitsRequest
+	72,  // 89: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
+	73,  // 90: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
+	74,  // 91: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
+	75,  // 92: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
+	76,  // 93: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	77,  // 94: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
+	78,  // 95: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	79,  // 96: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	80,  // 97: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	81,  // 98: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	2,   // 99: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,   // 100: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,   // 101: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,   // 102: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10,  // 103: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12,  // 104: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	82,  // 105: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	83,  // 106: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	22,  // 107: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	84,  // 108: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	85,  // 109: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	86,  // 110: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	23,  // 111: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	87,  // 112: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	88,  // 113: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	25,  // 114: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	89,  // 115: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	90,  // 116: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	91,  // 117: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	92,  // 118: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	93,  // 119: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	94,  // 120: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	95,  // 121: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	96,  // 122: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	97,  // 123: nurture.ingest.v1.IngestService.RejudgeHits:output_type -> nurture.ingest.v1.RejudgeHitsResponse
+	98,  // 124: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
+	99,  // 125: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
+	100, // 126: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
+	101, // 127: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
+	102, // 128: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	103, // 129: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
+	104, // 130: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	105, // 131: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	106, // 132: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	107, // 133: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	99,  // [99:134] is the sub-list for method output_type
+	64,  // [64:99] is the sub-list for method input_type
+	64,  // [64:64] is the sub-list for extension type_name
+	64,  // [64:64] is the sub-list for extension extendee
+	0,   // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -2837,7 +2759,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Inbound_Fetch)(nil),
 		(*Inbound_Sales)(nil),
 	}
-	file_nurture_ingest_v1_ingest_proto_msgTypes[28].OneofWrappers = []any{
+	file_nurture_ingest_v1_ingest_proto_msgTypes[26].OneofWrappers = []any{
 		(*ConsentEntry_Consent)(nil),
 		(*ConsentEntry_Asked)(nil),
 		(*ConsentEntry_Suppressed)(nil),
@@ -2849,7 +2771,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_ingest_proto_rawDesc), len(file_nurture_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

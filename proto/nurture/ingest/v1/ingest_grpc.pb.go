@@ -46,6 +46,10 @@ const (
 	IngestService_CheckSuppression_FullMethodName  = "/nurture.ingest.v1.IngestService/CheckSuppression"
 	IngestService_ListSuppressions_FullMethodName  = "/nurture.ingest.v1.IngestService/ListSuppressions"
 	IngestService_RejudgeHits_FullMethodName       = "/nurture.ingest.v1.IngestService/RejudgeHits"
+	IngestService_MergeLeads_FullMethodName        = "/nurture.ingest.v1.IngestService/MergeLeads"
+	IngestService_UnmergeLead_FullMethodName       = "/nurture.ingest.v1.IngestService/UnmergeLead"
+	IngestService_LookupLead_FullMethodName        = "/nurture.ingest.v1.IngestService/LookupLead"
+	IngestService_ListMerges_FullMethodName        = "/nurture.ingest.v1.IngestService/ListMerges"
 	IngestService_ListSources_FullMethodName       = "/nurture.ingest.v1.IngestService/ListSources"
 	IngestService_TestSource_FullMethodName        = "/nurture.ingest.v1.IngestService/TestSource"
 	IngestService_ListRejects_FullMethodName       = "/nurture.ingest.v1.IngestService/ListRejects"
@@ -128,6 +132,15 @@ type IngestServiceClient interface {
 	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
 	// and records the verdicts that are different. gRPC only.
 	RejudgeHits(ctx context.Context, in *RejudgeHitsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RejudgeHitsResponse], error)
+	// MergeLeads makes one lead of two that are the same person. The survivor keeps
+	// its id; the other id answers to it. FAILED_PRECONDITION: it is full.
+	MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error)
+	// UnmergeLead gives a merged lead its own history again.
+	UnmergeLead(ctx context.Context, in *UnmergeLeadRequest, opts ...grpc.CallOption) (*UnmergeLeadResponse, error)
+	// LookupLead answers whose an identity is; NOT_FOUND when it is nobody's.
+	LookupLead(ctx context.Context, in *LookupLeadRequest, opts ...grpc.CallOption) (*LookupLeadResponse, error)
+	// ListMerges answers who was merged into a lead, and where it went itself.
+	ListMerges(ctx context.Context, in *ListMergesRequest, opts ...grpc.CallOption) (*ListMergesResponse, error)
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
@@ -434,6 +447,46 @@ func (c *ingestServiceClient) RejudgeHits(ctx context.Context, in *RejudgeHitsRe
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_RejudgeHitsClient = grpc.ServerStreamingClient[RejudgeHitsResponse]
 
+func (c *ingestServiceClient) MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeLeadsResponse)
+	err := c.cc.Invoke(ctx, IngestService_MergeLeads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) UnmergeLead(ctx context.Context, in *UnmergeLeadRequest, opts ...grpc.CallOption) (*UnmergeLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnmergeLeadResponse)
+	err := c.cc.Invoke(ctx, IngestService_UnmergeLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) LookupLead(ctx context.Context, in *LookupLeadRequest, opts ...grpc.CallOption) (*LookupLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookupLeadResponse)
+	err := c.cc.Invoke(ctx, IngestService_LookupLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ingestServiceClient) ListMerges(ctx context.Context, in *ListMergesRequest, opts ...grpc.CallOption) (*ListMergesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMergesResponse)
+	err := c.cc.Invoke(ctx, IngestService_ListMerges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ingestServiceClient) ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSourcesResponse)
@@ -568,6 +621,15 @@ type IngestServiceServer interface {
 	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
 	// and records the verdicts that are different. gRPC only.
 	RejudgeHits(*RejudgeHitsRequest, grpc.ServerStreamingServer[RejudgeHitsResponse]) error
+	// MergeLeads makes one lead of two that are the same person. The survivor keeps
+	// its id; the other id answers to it. FAILED_PRECONDITION: it is full.
+	MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error)
+	// UnmergeLead gives a merged lead its own history again.
+	UnmergeLead(context.Context, *UnmergeLeadRequest) (*UnmergeLeadResponse, error)
+	// LookupLead answers whose an identity is; NOT_FOUND when it is nobody's.
+	LookupLead(context.Context, *LookupLeadRequest) (*LookupLeadResponse, error)
+	// ListMerges answers who was merged into a lead, and where it went itself.
+	ListMerges(context.Context, *ListMergesRequest) (*ListMergesResponse, error)
 	// ListSources answers what is configured and what the process that answers
 	// has seen of it.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
@@ -668,6 +730,18 @@ func (UnimplementedIngestServiceServer) ListSuppressions(context.Context, *ListS
 }
 func (UnimplementedIngestServiceServer) RejudgeHits(*RejudgeHitsRequest, grpc.ServerStreamingServer[RejudgeHitsResponse]) error {
 	return status.Error(codes.Unimplemented, "method RejudgeHits not implemented")
+}
+func (UnimplementedIngestServiceServer) MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeLeads not implemented")
+}
+func (UnimplementedIngestServiceServer) UnmergeLead(context.Context, *UnmergeLeadRequest) (*UnmergeLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnmergeLead not implemented")
+}
+func (UnimplementedIngestServiceServer) LookupLead(context.Context, *LookupLeadRequest) (*LookupLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookupLead not implemented")
+}
+func (UnimplementedIngestServiceServer) ListMerges(context.Context, *ListMergesRequest) (*ListMergesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMerges not implemented")
 }
 func (UnimplementedIngestServiceServer) ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSources not implemented")
@@ -1126,6 +1200,78 @@ func _IngestService_RejudgeHits_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_RejudgeHitsServer = grpc.ServerStreamingServer[RejudgeHitsResponse]
 
+func _IngestService_MergeLeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeLeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).MergeLeads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_MergeLeads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).MergeLeads(ctx, req.(*MergeLeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_UnmergeLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnmergeLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).UnmergeLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_UnmergeLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).UnmergeLead(ctx, req.(*UnmergeLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_LookupLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookupLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).LookupLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_LookupLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).LookupLead(ctx, req.(*LookupLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IngestService_ListMerges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMergesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).ListMerges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_ListMerges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).ListMerges(ctx, req.(*ListMergesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IngestService_ListSources_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSourcesRequest)
 	if err := dec(in); err != nil {
@@ -1324,6 +1470,22 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSuppressions",
 			Handler:    _IngestService_ListSuppressions_Handler,
+		},
+		{
+			MethodName: "MergeLeads",
+			Handler:    _IngestService_MergeLeads_Handler,
+		},
+		{
+			MethodName: "UnmergeLead",
+			Handler:    _IngestService_UnmergeLead_Handler,
+		},
+		{
+			MethodName: "LookupLead",
+			Handler:    _IngestService_LookupLead_Handler,
+		},
+		{
+			MethodName: "ListMerges",
+			Handler:    _IngestService_ListMerges_Handler,
 		},
 		{
 			MethodName: "ListSources",

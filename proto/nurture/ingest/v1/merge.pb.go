@@ -9,6 +9,7 @@
 package ingestv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -73,8 +74,10 @@ func (x *MergedInto) GetIntoLeadId() string {
 
 // Unmerged: a lead that had been merged into this one is one of its own again.
 type Unmerged struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Id of the merge that is undone.
+	MergeId       string `protobuf:"bytes,2,opt,name=merge_id,json=mergeId,proto3" json:"merge_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,11 +119,21 @@ func (x *Unmerged) GetLeadId() string {
 	return ""
 }
 
+func (x *Unmerged) GetMergeId() string {
+	if x != nil {
+		return x.MergeId
+	}
+	return ""
+}
+
 // Restored: this lead had been merged into another one and is one of its own
 // again. The state has all it ever told, also while it was merged.
 type Restored struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	FromLeadId    string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty when the merge never came to be.
+	FromLeadId string `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// The leads that had this one meanwhile.
+	Hosts         []*Host `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +175,68 @@ func (x *Restored) GetFromLeadId() string {
 	return ""
 }
 
+func (x *Restored) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// Host is a lead that had another one for a while: the one it was merged into,
+// the one that this one was merged into, and so on. The merge is that by which it
+// went on to the next, or for the last one the merge that is undone.
+type Host struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	MergeId       string                 `protobuf:"bytes,2,opt,name=merge_id,json=mergeId,proto3" json:"merge_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Host) Reset() {
+	*x = Host{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Host) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Host) ProtoMessage() {}
+
+func (x *Host) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Host.ProtoReflect.Descriptor instead.
+func (*Host) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Host) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Host) GetMergeId() string {
+	if x != nil {
+		return x.MergeId
+	}
+	return ""
+}
+
 // Merge is one merge of two leads.
 type Merge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -179,7 +254,7 @@ type Merge struct {
 
 func (x *Merge) Reset() {
 	*x = Merge{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[3]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -191,7 +266,7 @@ func (x *Merge) String() string {
 func (*Merge) ProtoMessage() {}
 
 func (x *Merge) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[3]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -204,7 +279,7 @@ func (x *Merge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Merge.ProtoReflect.Descriptor instead.
 func (*Merge) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{3}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Merge) GetId() string {
@@ -266,7 +341,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[4]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +353,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[4]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +366,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{4}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Part) GetLead() *v1.Lead {
@@ -337,13 +412,14 @@ type Leaving struct {
 	LeadId string `protobuf:"bytes,2,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// The lead's own part and those of leads merged into it before.
 	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	Hosts         []*Host `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[5]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +431,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[5]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +444,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{5}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Leaving) GetId() string {
@@ -388,6 +464,13 @@ func (x *Leaving) GetLeadId() string {
 func (x *Leaving) GetParts() []*Part {
 	if x != nil {
 		return x.Parts
+	}
+	return nil
+}
+
+func (x *Leaving) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
 	}
 	return nil
 }
@@ -424,7 +507,7 @@ type Times struct {
 
 func (x *Times) Reset() {
 	*x = Times{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[6]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +519,7 @@ func (x *Times) String() string {
 func (*Times) ProtoMessage() {}
 
 func (x *Times) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[6]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +532,7 @@ func (x *Times) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Times.ProtoReflect.Descriptor instead.
 func (*Times) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{6}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Times) GetEmail() int64 {
@@ -614,7 +697,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[7]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +709,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[7]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +722,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{7}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Step) GetStep() isStep_Step {
@@ -792,7 +875,7 @@ type Adopt struct {
 
 func (x *Adopt) Reset() {
 	*x = Adopt{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +887,7 @@ func (x *Adopt) String() string {
 func (*Adopt) ProtoMessage() {}
 
 func (x *Adopt) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +900,7 @@ func (x *Adopt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adopt.ProtoReflect.Descriptor instead.
 func (*Adopt) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{8}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Adopt) GetMerge() *Merge {
@@ -851,7 +934,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +946,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +959,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{9}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Release) GetLeadId() string {
@@ -899,13 +982,14 @@ type Restore struct {
 	Id            string  `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	FromLeadId    string  `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
 	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	Hosts         []*Host `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Restore) Reset() {
 	*x = Restore{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1001,7 @@ func (x *Restore) String() string {
 func (*Restore) ProtoMessage() {}
 
 func (x *Restore) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1014,7 @@ func (x *Restore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restore.ProtoReflect.Descriptor instead.
 func (*Restore) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{10}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Restore) GetId() string {
@@ -954,20 +1038,514 @@ func (x *Restore) GetParts() []*Part {
 	return nil
 }
 
+func (x *Restore) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+type MergeLeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The survivor, and the lead that it turned out to be. Ids of leads that are
+	// merged already stand for the leads they are merged into.
+	LeadId     string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	FromLeadId string `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// Who says so, for the record; empty for "hand".
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Let the service choose which of the two survives: the one with an e-mail
+	// address, then the one with a user id, then the older one.
+	Choose        bool `protobuf:"varint,4,opt,name=choose,proto3" json:"choose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsRequest) Reset() {
+	*x = MergeLeadsRequest{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsRequest) ProtoMessage() {}
+
+func (x *MergeLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsRequest.ProtoReflect.Descriptor instead.
+func (*MergeLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *MergeLeadsRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetChoose() bool {
+	if x != nil {
+		return x.Choose
+	}
+	return false
+}
+
+type MergeLeadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The survivor.
+	Lead *v1.Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// They were one before; nothing changed.
+	Already       bool `protobuf:"varint,2,opt,name=already,proto3" json:"already,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsResponse) Reset() {
+	*x = MergeLeadsResponse{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsResponse) ProtoMessage() {}
+
+func (x *MergeLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsResponse.ProtoReflect.Descriptor instead.
+func (*MergeLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *MergeLeadsResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *MergeLeadsResponse) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
+}
+
+type UnmergeLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that had been merged into another one.
+	LeadId        string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmergeLeadRequest) Reset() {
+	*x = UnmergeLeadRequest{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmergeLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmergeLeadRequest) ProtoMessage() {}
+
+func (x *UnmergeLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmergeLeadRequest.ProtoReflect.Descriptor instead.
+func (*UnmergeLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UnmergeLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *UnmergeLeadRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type UnmergeLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that is one of its own again.
+	Lead *v1.Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The lead it had been merged into.
+	FromLeadId string `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	// It was not merged; nothing changed.
+	Already       bool `protobuf:"varint,3,opt,name=already,proto3" json:"already,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmergeLeadResponse) Reset() {
+	*x = UnmergeLeadResponse{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmergeLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmergeLeadResponse) ProtoMessage() {}
+
+func (x *UnmergeLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmergeLeadResponse.ProtoReflect.Descriptor instead.
+func (*UnmergeLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UnmergeLeadResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *UnmergeLeadResponse) GetFromLeadId() string {
+	if x != nil {
+		return x.FromLeadId
+	}
+	return ""
+}
+
+func (x *UnmergeLeadResponse) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
+}
+
+type ListMergesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMergesRequest) Reset() {
+	*x = ListMergesRequest{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMergesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMergesRequest) ProtoMessage() {}
+
+func (x *ListMergesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMergesRequest.ProtoReflect.Descriptor instead.
+func (*ListMergesRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListMergesRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+type ListMergesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Leads that are merged into this one, directly or through another.
+	Merges []*Merge `protobuf:"bytes,1,rep,name=merges,proto3" json:"merges,omitempty"`
+	// Where this lead itself went; absent when it stands for itself.
+	MergedInto    *Merge `protobuf:"bytes,2,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMergesResponse) Reset() {
+	*x = ListMergesResponse{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMergesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMergesResponse) ProtoMessage() {}
+
+func (x *ListMergesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMergesResponse.ProtoReflect.Descriptor instead.
+func (*ListMergesResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListMergesResponse) GetMerges() []*Merge {
+	if x != nil {
+		return x.Merges
+	}
+	return nil
+}
+
+func (x *ListMergesResponse) GetMergedInto() *Merge {
+	if x != nil {
+		return x.MergedInto
+	}
+	return nil
+}
+
+// LookupLeadRequest has exactly one identity; lead_id asks where a merged lead's
+// id leads.
+type LookupLeadRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LeadId      string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	Email       string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	UserId      string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	AnonymousId string                 `protobuf:"bytes,4,opt,name=anonymous_id,json=anonymousId,proto3" json:"anonymous_id,omitempty"`
+	// With country code, e.g. "+49 30 901820".
+	Phone string `protobuf:"bytes,5,opt,name=phone,proto3" json:"phone,omitempty"`
+	// The id of the person in another system, "system:id" like "hubspot:123".
+	ExternalId    string `protobuf:"bytes,6,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupLeadRequest) Reset() {
+	*x = LookupLeadRequest{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupLeadRequest) ProtoMessage() {}
+
+func (x *LookupLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupLeadRequest.ProtoReflect.Descriptor instead.
+func (*LookupLeadRequest) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LookupLeadRequest) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *LookupLeadRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *LookupLeadRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *LookupLeadRequest) GetAnonymousId() string {
+	if x != nil {
+		return x.AnonymousId
+	}
+	return ""
+}
+
+func (x *LookupLeadRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *LookupLeadRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+type LookupLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The lead that the identity belongs to when that one is merged into lead.
+	OriginLeadId  string `protobuf:"bytes,2,opt,name=origin_lead_id,json=originLeadId,proto3" json:"origin_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupLeadResponse) Reset() {
+	*x = LookupLeadResponse{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupLeadResponse) ProtoMessage() {}
+
+func (x *LookupLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupLeadResponse.ProtoReflect.Descriptor instead.
+func (*LookupLeadResponse) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LookupLeadResponse) GetLead() *v1.Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *LookupLeadResponse) GetOriginLeadId() string {
+	if x != nil {
+		return x.OriginLeadId
+	}
+	return ""
+}
+
 var File_nurture_ingest_v1_merge_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\n" +
-	"\x1dnurture/ingest/v1/merge.proto\x12\x11nurture.ingest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\".\n" +
+	"\x1dnurture/ingest/v1/merge.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\".\n" +
 	"\n" +
 	"MergedInto\x12 \n" +
 	"\finto_lead_id\x18\x01 \x01(\tR\n" +
-	"intoLeadId\"#\n" +
+	"intoLeadId\">\n" +
 	"\bUnmerged\x12\x17\n" +
-	"\alead_id\x18\x01 \x01(\tR\x06leadId\",\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x19\n" +
+	"\bmerge_id\x18\x02 \x01(\tR\amergeId\"[\n" +
 	"\bRestored\x12 \n" +
 	"\ffrom_lead_id\x18\x01 \x01(\tR\n" +
-	"fromLeadId\"\xb7\x01\n" +
+	"fromLeadId\x12-\n" +
+	"\x05hosts\x18\x02 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\":\n" +
+	"\x04Host\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x19\n" +
+	"\bmerge_id\x18\x02 \x01(\tR\amergeId\"\xb7\x01\n" +
 	"\x05Merge\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
@@ -985,11 +1563,12 @@ const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\x06emails\x18\x03 \x03(\tR\x06emails\x12.\n" +
 	"\x05merge\x18\x04 \x01(\v2\x18.nurture.ingest.v1.MergeR\x05merge\x12\x1d\n" +
 	"\n" +
-	"recent_ids\x18\x05 \x03(\x06R\trecentIds\"a\n" +
+	"recent_ids\x18\x05 \x03(\x06R\trecentIds\"\x90\x01\n" +
 	"\aLeaving\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12-\n" +
-	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\"\xaf\x05\n" +
+	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12-\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\"\xaf\x05\n" +
 	"\x05Times\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\x03R\x05email\x12\x14\n" +
 	"\x05phone\x18\x02 \x01(\x03R\x05phone\x12\x1d\n" +
@@ -1035,12 +1614,47 @@ const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\x05apart\x18\x03 \x03(\tR\x05apart\"2\n" +
 	"\aRelease\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"j\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"\x99\x01\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
 	"fromLeadId\x12-\n" +
-	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05partsB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
+	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12-\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\"\x91\x01\n" +
+	"\x11MergeLeadsRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12)\n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"fromLeadId\x12\x17\n" +
+	"\x02by\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02by\x12\x16\n" +
+	"\x06choose\x18\x04 \x01(\bR\x06choose\"Y\n" +
+	"\x12MergeLeadsResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12\x18\n" +
+	"\aalready\x18\x02 \x01(\bR\aalready\"O\n" +
+	"\x12UnmergeLeadRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12\x17\n" +
+	"\x02by\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02by\"|\n" +
+	"\x13UnmergeLeadResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12 \n" +
+	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
+	"fromLeadId\x12\x18\n" +
+	"\aalready\x18\x03 \x01(\bR\aalready\"5\n" +
+	"\x11ListMergesRequest\x12 \n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\x81\x01\n" +
+	"\x12ListMergesResponse\x120\n" +
+	"\x06merges\x18\x01 \x03(\v2\x18.nurture.ingest.v1.MergeR\x06merges\x129\n" +
+	"\vmerged_into\x18\x02 \x01(\v2\x18.nurture.ingest.v1.MergeR\n" +
+	"mergedInto\"\xb5\x01\n" +
+	"\x11LookupLeadRequest\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12!\n" +
+	"\fanonymous_id\x18\x04 \x01(\tR\vanonymousId\x12\x14\n" +
+	"\x05phone\x18\x05 \x01(\tR\x05phone\x12\x1f\n" +
+	"\vexternal_id\x18\x06 \x01(\tR\n" +
+	"externalId\"e\n" +
+	"\x12LookupLeadResponse\x12)\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12$\n" +
+	"\x0eorigin_lead_id\x18\x02 \x01(\tR\foriginLeadIdB?Z=github.com/nurturehq/nurture/proto/nurture/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_nurture_ingest_v1_merge_proto_rawDescOnce sync.Once
@@ -1054,43 +1668,60 @@ func file_nurture_ingest_v1_merge_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_merge_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_merge_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_nurture_ingest_v1_merge_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_nurture_ingest_v1_merge_proto_goTypes = []any{
 	(*MergedInto)(nil),            // 0: nurture.ingest.v1.MergedInto
 	(*Unmerged)(nil),              // 1: nurture.ingest.v1.Unmerged
 	(*Restored)(nil),              // 2: nurture.ingest.v1.Restored
-	(*Merge)(nil),                 // 3: nurture.ingest.v1.Merge
-	(*Part)(nil),                  // 4: nurture.ingest.v1.Part
-	(*Leaving)(nil),               // 5: nurture.ingest.v1.Leaving
-	(*Times)(nil),                 // 6: nurture.ingest.v1.Times
-	(*Step)(nil),                  // 7: nurture.ingest.v1.Step
-	(*Adopt)(nil),                 // 8: nurture.ingest.v1.Adopt
-	(*Release)(nil),               // 9: nurture.ingest.v1.Release
-	(*Restore)(nil),               // 10: nurture.ingest.v1.Restore
-	nil,                           // 11: nurture.ingest.v1.Times.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.Lead)(nil),               // 13: nurture.lead.v1.Lead
+	(*Host)(nil),                  // 3: nurture.ingest.v1.Host
+	(*Merge)(nil),                 // 4: nurture.ingest.v1.Merge
+	(*Part)(nil),                  // 5: nurture.ingest.v1.Part
+	(*Leaving)(nil),               // 6: nurture.ingest.v1.Leaving
+	(*Times)(nil),                 // 7: nurture.ingest.v1.Times
+	(*Step)(nil),                  // 8: nurture.ingest.v1.Step
+	(*Adopt)(nil),                 // 9: nurture.ingest.v1.Adopt
+	(*Release)(nil),               // 10: nurture.ingest.v1.Release
+	(*Restore)(nil),               // 11: nurture.ingest.v1.Restore
+	(*MergeLeadsRequest)(nil),     // 12: nurture.ingest.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),    // 13: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadRequest)(nil),    // 14: nurture.ingest.v1.UnmergeLeadRequest
+	(*UnmergeLeadResponse)(nil),   // 15: nurture.ingest.v1.UnmergeLeadResponse
+	(*ListMergesRequest)(nil),     // 16: nurture.ingest.v1.ListMergesRequest
+	(*ListMergesResponse)(nil),    // 17: nurture.ingest.v1.ListMergesResponse
+	(*LookupLeadRequest)(nil),     // 18: nurture.ingest.v1.LookupLeadRequest
+	(*LookupLeadResponse)(nil),    // 19: nurture.ingest.v1.LookupLeadResponse
+	nil,                           // 20: nurture.ingest.v1.Times.AttributesEntry
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*v1.Lead)(nil),               // 22: nurture.lead.v1.Lead
 }
 var file_nurture_ingest_v1_merge_proto_depIdxs = []int32{
-	12, // 0: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
-	13, // 1: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
-	6,  // 2: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
-	3,  // 3: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
-	4,  // 4: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
-	11, // 5: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
-	3,  // 6: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
-	3,  // 7: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
-	8,  // 8: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
-	9,  // 9: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
-	10, // 10: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
-	3,  // 11: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
-	4,  // 12: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
-	4,  // 13: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	3,  // 0: nurture.ingest.v1.Restored.hosts:type_name -> nurture.ingest.v1.Host
+	21, // 1: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
+	22, // 2: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
+	7,  // 3: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
+	4,  // 4: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
+	5,  // 5: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
+	3,  // 6: nurture.ingest.v1.Leaving.hosts:type_name -> nurture.ingest.v1.Host
+	20, // 7: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
+	4,  // 8: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
+	4,  // 9: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
+	9,  // 10: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
+	10, // 11: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
+	11, // 12: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
+	4,  // 13: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
+	5,  // 14: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
+	5,  // 15: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
+	3,  // 16: nurture.ingest.v1.Restore.hosts:type_name -> nurture.ingest.v1.Host
+	22, // 17: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	22, // 18: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	4,  // 19: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
+	4,  // 20: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
+	22, // 21: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_merge_proto_init() }
@@ -1098,7 +1729,7 @@ func file_nurture_ingest_v1_merge_proto_init() {
 	if File_nurture_ingest_v1_merge_proto != nil {
 		return
 	}
-	file_nurture_ingest_v1_merge_proto_msgTypes[7].OneofWrappers = []any{
+	file_nurture_ingest_v1_merge_proto_msgTypes[8].OneofWrappers = []any{
 		(*Step_Join)(nil),
 		(*Step_Freeze)(nil),
 		(*Step_Adopt)(nil),
@@ -1114,7 +1745,7 @@ func file_nurture_ingest_v1_merge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_merge_proto_rawDesc), len(file_nurture_ingest_v1_merge_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

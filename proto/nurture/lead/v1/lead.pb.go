@@ -56,6 +56,8 @@ const (
 	// Must not be contacted.
 	Stage_STAGE_SUPPRESSED Stage = 13
 	Stage_STAGE_ERASED     Stage = 14
+	// Turned out to be another lead, which counts in its stead.
+	Stage_STAGE_MERGED Stage = 15
 )
 
 // Enum value maps for Stage.
@@ -76,6 +78,7 @@ var (
 		12: "STAGE_INACTIVE",
 		13: "STAGE_SUPPRESSED",
 		14: "STAGE_ERASED",
+		15: "STAGE_MERGED",
 	}
 	Stage_value = map[string]int32{
 		"STAGE_UNSPECIFIED":     0,
@@ -93,6 +96,7 @@ var (
 		"STAGE_INACTIVE":        12,
 		"STAGE_SUPPRESSED":      13,
 		"STAGE_ERASED":          14,
+		"STAGE_MERGED":          15,
 	}
 )
 
@@ -1766,6 +1770,170 @@ func (x *ScoreFacts) GetFastTrack() bool {
 	return false
 }
 
+// Ties are what a service keeps of a lead's merges: which leads are one person,
+// as ingest last told, and what of theirs it has not taken over yet.
+type Ties struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that this one is merged into; empty while it stands for itself.
+	IntoLeadId string `protobuf:"bytes,1,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	// The leads merged into this one, sorted.
+	FromLeadIds []string `protobuf:"bytes,2,rep,name=from_lead_ids,json=fromLeadIds,proto3" json:"from_lead_ids,omitempty"`
+	// What is still to be taken over.
+	Awaited []*Tie `protobuf:"bytes,3,rep,name=awaited,proto3" json:"awaited,omitempty"`
+	// What can be taken over from this lead: the merges by which it closed, and
+	// those into it that were undone. The latest 100.
+	Ended []*Tie `protobuf:"bytes,4,rep,name=ended,proto3" json:"ended,omitempty"`
+	// Leads that were this one and are not any more. The latest 100.
+	LeftLeadIds []string `protobuf:"bytes,5,rep,name=left_lead_ids,json=leftLeadIds,proto3" json:"left_lead_ids,omitempty"`
+	// How often the awaited ones were looked for in vain.
+	Looks         uint32 `protobuf:"varint,6,opt,name=looks,proto3" json:"looks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ties) Reset() {
+	*x = Ties{}
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ties) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ties) ProtoMessage() {}
+
+func (x *Ties) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ties.ProtoReflect.Descriptor instead.
+func (*Ties) Descriptor() ([]byte, []int) {
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Ties) GetIntoLeadId() string {
+	if x != nil {
+		return x.IntoLeadId
+	}
+	return ""
+}
+
+func (x *Ties) GetFromLeadIds() []string {
+	if x != nil {
+		return x.FromLeadIds
+	}
+	return nil
+}
+
+func (x *Ties) GetAwaited() []*Tie {
+	if x != nil {
+		return x.Awaited
+	}
+	return nil
+}
+
+func (x *Ties) GetEnded() []*Tie {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Ties) GetLeftLeadIds() []string {
+	if x != nil {
+		return x.LeftLeadIds
+	}
+	return nil
+}
+
+func (x *Ties) GetLooks() uint32 {
+	if x != nil {
+		return x.Looks
+	}
+	return 0
+}
+
+type Tie struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Id of a merge, the same in all services.
+	MergeId string `protobuf:"bytes,2,opt,name=merge_id,json=mergeId,proto3" json:"merge_id,omitempty"`
+	// It had this lead for a while, and has to give back what came meanwhile.
+	Back bool `protobuf:"varint,3,opt,name=back,proto3" json:"back,omitempty"`
+	// Place in LEADS of the record that told of it.
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tie) Reset() {
+	*x = Tie{}
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tie) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tie) ProtoMessage() {}
+
+func (x *Tie) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_lead_v1_lead_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tie.ProtoReflect.Descriptor instead.
+func (*Tie) Descriptor() ([]byte, []int) {
+	return file_nurture_lead_v1_lead_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Tie) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Tie) GetMergeId() string {
+	if x != nil {
+		return x.MergeId
+	}
+	return ""
+}
+
+func (x *Tie) GetBack() bool {
+	if x != nil {
+		return x.Back
+	}
+	return false
+}
+
+func (x *Tie) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 var File_nurture_lead_v1_lead_proto protoreflect.FileDescriptor
 
 const file_nurture_lead_v1_lead_proto_rawDesc = "" +
@@ -1970,7 +2138,20 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\x05grade\x18\x03 \x01(\tR\x05grade\x12\x1c\n" +
 	"\tqualified\x18\x04 \x01(\bR\tqualified\x12\x1d\n" +
 	"\n" +
-	"fast_track\x18\x05 \x01(\bR\tfastTrack*\xb5\x02\n" +
+	"fast_track\x18\x05 \x01(\bR\tfastTrack\"\xe2\x01\n" +
+	"\x04Ties\x12 \n" +
+	"\finto_lead_id\x18\x01 \x01(\tR\n" +
+	"intoLeadId\x12\"\n" +
+	"\rfrom_lead_ids\x18\x02 \x03(\tR\vfromLeadIds\x12.\n" +
+	"\aawaited\x18\x03 \x03(\v2\x14.nurture.lead.v1.TieR\aawaited\x12*\n" +
+	"\x05ended\x18\x04 \x03(\v2\x14.nurture.lead.v1.TieR\x05ended\x12\"\n" +
+	"\rleft_lead_ids\x18\x05 \x03(\tR\vleftLeadIds\x12\x14\n" +
+	"\x05looks\x18\x06 \x01(\rR\x05looks\"_\n" +
+	"\x03Tie\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x19\n" +
+	"\bmerge_id\x18\x02 \x01(\tR\amergeId\x12\x12\n" +
+	"\x04back\x18\x03 \x01(\bR\x04back\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq*\xc7\x02\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSTAGE_NEW\x10\x01\x12\x13\n" +
@@ -1988,7 +2169,8 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\x12STAGE_DISQUALIFIED\x10\v\x12\x12\n" +
 	"\x0eSTAGE_INACTIVE\x10\f\x12\x14\n" +
 	"\x10STAGE_SUPPRESSED\x10\r\x12\x10\n" +
-	"\fSTAGE_ERASED\x10\x0e*\xb8\x02\n" +
+	"\fSTAGE_ERASED\x10\x0e\x12\x10\n" +
+	"\fSTAGE_MERGED\x10\x0f*\xb8\x02\n" +
 	"\fRejectReason\x12\x1d\n" +
 	"\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REJECT_REASON_NOT_READY\x10\x01\x12\x1b\n" +
@@ -2020,7 +2202,7 @@ func file_nurture_lead_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_lead_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_nurture_lead_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(Stage)(0),                    // 0: nurture.lead.v1.Stage
 	(RejectReason)(0),             // 1: nurture.lead.v1.RejectReason
@@ -2036,48 +2218,52 @@ var file_nurture_lead_v1_lead_proto_goTypes = []any{
 	(*View)(nil),                  // 11: nurture.lead.v1.View
 	(*Facts)(nil),                 // 12: nurture.lead.v1.Facts
 	(*ScoreFacts)(nil),            // 13: nurture.lead.v1.ScoreFacts
-	nil,                           // 14: nurture.lead.v1.Profile.AttributesEntry
-	nil,                           // 15: nurture.lead.v1.Attribution.ClickIdsEntry
-	nil,                           // 16: nurture.lead.v1.Activity.PropertiesEntry
-	nil,                           // 17: nurture.lead.v1.Facts.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Ties)(nil),                  // 14: nurture.lead.v1.Ties
+	(*Tie)(nil),                   // 15: nurture.lead.v1.Tie
+	nil,                           // 16: nurture.lead.v1.Profile.AttributesEntry
+	nil,                           // 17: nurture.lead.v1.Attribution.ClickIdsEntry
+	nil,                           // 18: nurture.lead.v1.Activity.PropertiesEntry
+	nil,                           // 19: nurture.lead.v1.Facts.AttributesEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
 }
 var file_nurture_lead_v1_lead_proto_depIdxs = []int32{
-	14, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
-	15, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
-	18, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
-	18, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
-	18, // 4: nurture.lead.v1.Consent.requested_at:type_name -> google.protobuf.Timestamp
-	18, // 5: nurture.lead.v1.Consent.asked_at:type_name -> google.protobuf.Timestamp
-	18, // 6: nurture.lead.v1.Permission.since:type_name -> google.protobuf.Timestamp
+	16, // 0: nurture.lead.v1.Profile.attributes:type_name -> nurture.lead.v1.Profile.AttributesEntry
+	17, // 1: nurture.lead.v1.Attribution.click_ids:type_name -> nurture.lead.v1.Attribution.ClickIdsEntry
+	20, // 2: nurture.lead.v1.Attribution.at:type_name -> google.protobuf.Timestamp
+	20, // 3: nurture.lead.v1.Consent.at:type_name -> google.protobuf.Timestamp
+	20, // 4: nurture.lead.v1.Consent.requested_at:type_name -> google.protobuf.Timestamp
+	20, // 5: nurture.lead.v1.Consent.asked_at:type_name -> google.protobuf.Timestamp
+	20, // 6: nurture.lead.v1.Permission.since:type_name -> google.protobuf.Timestamp
 	3,  // 7: nurture.lead.v1.Lead.profile:type_name -> nurture.lead.v1.Profile
 	4,  // 8: nurture.lead.v1.Lead.first_touch:type_name -> nurture.lead.v1.Attribution
 	4,  // 9: nurture.lead.v1.Lead.last_touch:type_name -> nurture.lead.v1.Attribution
 	5,  // 10: nurture.lead.v1.Lead.consents:type_name -> nurture.lead.v1.Consent
 	2,  // 11: nurture.lead.v1.Lead.suppression:type_name -> nurture.lead.v1.Suppression
-	18, // 12: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
-	18, // 13: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
-	18, // 14: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
+	20, // 12: nurture.lead.v1.Lead.created_at:type_name -> google.protobuf.Timestamp
+	20, // 13: nurture.lead.v1.Lead.updated_at:type_name -> google.protobuf.Timestamp
+	20, // 14: nurture.lead.v1.Lead.last_seen_at:type_name -> google.protobuf.Timestamp
 	12, // 15: nurture.lead.v1.Lead.facts:type_name -> nurture.lead.v1.Facts
 	6,  // 16: nurture.lead.v1.Lead.permissions:type_name -> nurture.lead.v1.Permission
-	18, // 17: nurture.lead.v1.Lead.suppressed_at:type_name -> google.protobuf.Timestamp
+	20, // 17: nurture.lead.v1.Lead.suppressed_at:type_name -> google.protobuf.Timestamp
 	8,  // 18: nurture.lead.v1.Lead.flags:type_name -> nurture.lead.v1.Flags
-	16, // 19: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
-	18, // 20: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 21: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
+	18, // 19: nurture.lead.v1.Activity.properties:type_name -> nurture.lead.v1.Activity.PropertiesEntry
+	20, // 20: nurture.lead.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
+	20, // 21: nurture.lead.v1.Activity.received_at:type_name -> google.protobuf.Timestamp
 	10, // 22: nurture.lead.v1.Activity.hit:type_name -> nurture.lead.v1.Hit
-	18, // 23: nurture.lead.v1.Hit.sent_at:type_name -> google.protobuf.Timestamp
+	20, // 23: nurture.lead.v1.Hit.sent_at:type_name -> google.protobuf.Timestamp
 	12, // 24: nurture.lead.v1.View.lead:type_name -> nurture.lead.v1.Facts
 	13, // 25: nurture.lead.v1.View.score:type_name -> nurture.lead.v1.ScoreFacts
 	0,  // 26: nurture.lead.v1.View.stage:type_name -> nurture.lead.v1.Stage
-	17, // 27: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
-	18, // 28: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
-	18, // 29: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	19, // 27: nurture.lead.v1.Facts.attributes:type_name -> nurture.lead.v1.Facts.AttributesEntry
+	20, // 28: nurture.lead.v1.Facts.created_at:type_name -> google.protobuf.Timestamp
+	20, // 29: nurture.lead.v1.Facts.last_seen_at:type_name -> google.protobuf.Timestamp
+	15, // 30: nurture.lead.v1.Ties.awaited:type_name -> nurture.lead.v1.Tie
+	15, // 31: nurture.lead.v1.Ties.ended:type_name -> nurture.lead.v1.Tie
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_nurture_lead_v1_lead_proto_init() }
@@ -2091,7 +2277,7 @@ func file_nurture_lead_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_lead_v1_lead_proto_rawDesc), len(file_nurture_lead_v1_lead_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

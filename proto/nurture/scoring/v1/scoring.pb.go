@@ -716,7 +716,13 @@ type State struct {
 	// back when one of them turns out to be a machine's.
 	Hits []*CountedHit `protobuf:"bytes,20,rep,name=hits,proto3" json:"hits,omitempty"`
 	// The latest points that were taken back or given late, oldest first, at most 8.
-	Corrections   []*Correction `protobuf:"bytes,21,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	Corrections []*Correction `protobuf:"bytes,21,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	// What the leads of one person earned, when there are several: counters is
+	// then the sum of those that are this person.
+	Shares []*Share `protobuf:"bytes,11,rep,name=shares,proto3" json:"shares,omitempty"`
+	Ties   *v1.Ties `protobuf:"bytes,12,opt,name=ties,proto3" json:"ties,omitempty"`
+	// The stage it had when it was merged, to go back to.
+	StageBefore   v1.Stage `protobuf:"varint,13,opt,name=stage_before,json=stageBefore,proto3,enum=nurture.lead.v1.Stage" json:"stage_before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -833,6 +839,27 @@ func (x *State) GetCorrections() []*Correction {
 		return x.Corrections
 	}
 	return nil
+}
+
+func (x *State) GetShares() []*Share {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *State) GetTies() *v1.Ties {
+	if x != nil {
+		return x.Ties
+	}
+	return nil
+}
+
+func (x *State) GetStageBefore() v1.Stage {
+	if x != nil {
+		return x.StageBefore
+	}
+	return v1.Stage(0)
 }
 
 // CountedHit is what an open or a click was worth to one rule.
@@ -987,6 +1014,211 @@ func (x *Correction) GetHitAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// Share is what was counted in the history of one lead as the doing of one lead,
+// itself or one merged into it. Later ones of the same two replace earlier ones.
+type Share struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	LogLeadId    string                 `protobuf:"bytes,1,opt,name=log_lead_id,json=logLeadId,proto3" json:"log_lead_id,omitempty"`
+	OriginLeadId string                 `protobuf:"bytes,2,opt,name=origin_lead_id,json=originLeadId,proto3" json:"origin_lead_id,omitempty"`
+	// Sorted by rule.
+	Counters []*Counter `protobuf:"bytes,3,rep,name=counters,proto3" json:"counters,omitempty"`
+	// Sequence in LEADS of what was counted last.
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Share) Reset() {
+	*x = Share{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Share) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Share) ProtoMessage() {}
+
+func (x *Share) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Share.ProtoReflect.Descriptor instead.
+func (*Share) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Share) GetLogLeadId() string {
+	if x != nil {
+		return x.LogLeadId
+	}
+	return ""
+}
+
+func (x *Share) GetOriginLeadId() string {
+	if x != nil {
+		return x.OriginLeadId
+	}
+	return ""
+}
+
+func (x *Share) GetCounters() []*Counter {
+	if x != nil {
+		return x.Counters
+	}
+	return nil
+}
+
+func (x *Share) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// Handovers is what a fold is told of leads that are, or were, one person with
+// its own; kept in the cause.
+type Handovers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Of            []*Handover            `protobuf:"bytes,1,rep,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handovers) Reset() {
+	*x = Handovers{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handovers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handovers) ProtoMessage() {}
+
+func (x *Handovers) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handovers.ProtoReflect.Descriptor instead.
+func (*Handovers) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Handovers) GetOf() []*Handover {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+type Handover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was awaited.
+	Tie    *v1.Tie  `protobuf:"bytes,1,opt,name=tie,proto3" json:"tie,omitempty"`
+	Shares []*Share `protobuf:"bytes,2,rep,name=shares,proto3" json:"shares,omitempty"`
+	// What the lead asked for and sales has not answered.
+	FastTrackRule string `protobuf:"bytes,3,opt,name=fast_track_rule,json=fastTrackRule,proto3" json:"fast_track_rule,omitempty"`
+	// See State.
+	OwedPoints    float64                `protobuf:"fixed64,4,opt,name=owed_points,json=owedPoints,proto3" json:"owed_points,omitempty"`
+	FlippedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=flipped_at,json=flippedAt,proto3" json:"flipped_at,omitempty"`
+	Hits          []*CountedHit          `protobuf:"bytes,6,rep,name=hits,proto3" json:"hits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handover) Reset() {
+	*x = Handover{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handover) ProtoMessage() {}
+
+func (x *Handover) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handover.ProtoReflect.Descriptor instead.
+func (*Handover) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Handover) GetTie() *v1.Tie {
+	if x != nil {
+		return x.Tie
+	}
+	return nil
+}
+
+func (x *Handover) GetShares() []*Share {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *Handover) GetFastTrackRule() string {
+	if x != nil {
+		return x.FastTrackRule
+	}
+	return ""
+}
+
+func (x *Handover) GetOwedPoints() float64 {
+	if x != nil {
+		return x.OwedPoints
+	}
+	return 0
+}
+
+func (x *Handover) GetFlippedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FlippedAt
+	}
+	return nil
+}
+
+func (x *Handover) GetHits() []*CountedHit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
 // Answers counts what sales made of a lead, one per handoff that ended.
 type Answers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -999,7 +1231,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1243,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1256,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Answers) GetRejected() uint32 {
@@ -1065,7 +1297,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1309,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1322,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1181,7 +1413,7 @@ type Scored struct {
 
 func (x *Scored) Reset() {
 	*x = Scored{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1425,7 @@ func (x *Scored) String() string {
 func (*Scored) ProtoMessage() {}
 
 func (x *Scored) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1438,7 @@ func (x *Scored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scored.ProtoReflect.Descriptor instead.
 func (*Scored) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Scored) GetScore() *Score {
@@ -1227,7 +1459,7 @@ type StageChanged struct {
 
 func (x *StageChanged) Reset() {
 	*x = StageChanged{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1471,7 @@ func (x *StageChanged) String() string {
 func (*StageChanged) ProtoMessage() {}
 
 func (x *StageChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1484,7 @@ func (x *StageChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChanged.ProtoReflect.Descriptor instead.
 func (*StageChanged) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StageChanged) GetFrom() v1.Stage {
@@ -1282,14 +1514,16 @@ type Qualified struct {
 	Score   *Score                 `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
 	Reasons []*Reason              `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// "threshold" or "fast_track:<rule>".
-	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// The leads that are this person too, as far as it was judged by them.
+	MergedFrom    []string `protobuf:"bytes,4,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Qualified) Reset() {
 	*x = Qualified{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1535,7 @@ func (x *Qualified) String() string {
 func (*Qualified) ProtoMessage() {}
 
 func (x *Qualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1548,7 @@ func (x *Qualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Qualified.ProtoReflect.Descriptor instead.
 func (*Qualified) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{16}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Qualified) GetScore() *Score {
@@ -1338,6 +1572,13 @@ func (x *Qualified) GetWhy() string {
 	return ""
 }
 
+func (x *Qualified) GetMergedFrom() []string {
+	if x != nil {
+		return x.MergedFrom
+	}
+	return nil
+}
+
 // Answered: sales gave a verdict on a lead, with the score it had then. The
 // label that a later model learns from.
 type Answered struct {
@@ -1356,7 +1597,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1609,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1622,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{17}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Answered) GetStage() v1.Stage {
@@ -1475,7 +1716,7 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\n" +
 	"day_points\x18\x05 \x01(\x01R\tdayPoints\x12'\n" +
 	"\x0fprevious_points\x18\x06 \x01(\x01R\x0epreviousPoints\x123\n" +
-	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xc3\x04\n" +
+	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xdc\x05\n" +
 	"\x05State\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x127\n" +
 	"\bcounters\x18\x02 \x03(\v2\x1b.nurture.scoring.v1.CounterR\bcounters\x12\x1b\n" +
@@ -1493,7 +1734,10 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\rqualified_why\x18\n" +
 	" \x01(\tR\fqualifiedWhy\x122\n" +
 	"\x04hits\x18\x14 \x03(\v2\x1e.nurture.scoring.v1.CountedHitR\x04hits\x12@\n" +
-	"\vcorrections\x18\x15 \x03(\v2\x1e.nurture.scoring.v1.CorrectionR\vcorrections\"t\n" +
+	"\vcorrections\x18\x15 \x03(\v2\x1e.nurture.scoring.v1.CorrectionR\vcorrections\x121\n" +
+	"\x06shares\x18\v \x03(\v2\x19.nurture.scoring.v1.ShareR\x06shares\x12)\n" +
+	"\x04ties\x18\f \x01(\v2\x15.nurture.lead.v1.TiesR\x04ties\x129\n" +
+	"\fstage_before\x18\r \x01(\x0e2\x16.nurture.lead.v1.StageR\vstageBefore\"t\n" +
 	"\n" +
 	"CountedHit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x12\n" +
@@ -1506,7 +1750,23 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06points\x18\x03 \x01(\x01R\x06points\x12\x18\n" +
 	"\averdict\x18\x04 \x01(\tR\averdict\x121\n" +
-	"\x06hit_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05hitAt\"K\n" +
+	"\x06hit_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05hitAt\"\x98\x01\n" +
+	"\x05Share\x12\x1e\n" +
+	"\vlog_lead_id\x18\x01 \x01(\tR\tlogLeadId\x12$\n" +
+	"\x0eorigin_lead_id\x18\x02 \x01(\tR\foriginLeadId\x127\n" +
+	"\bcounters\x18\x03 \x03(\v2\x1b.nurture.scoring.v1.CounterR\bcounters\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"9\n" +
+	"\tHandovers\x12,\n" +
+	"\x02of\x18\x01 \x03(\v2\x1c.nurture.scoring.v1.HandoverR\x02of\"\x9d\x02\n" +
+	"\bHandover\x12&\n" +
+	"\x03tie\x18\x01 \x01(\v2\x14.nurture.lead.v1.TieR\x03tie\x121\n" +
+	"\x06shares\x18\x02 \x03(\v2\x19.nurture.scoring.v1.ShareR\x06shares\x12&\n" +
+	"\x0ffast_track_rule\x18\x03 \x01(\tR\rfastTrackRule\x12\x1f\n" +
+	"\vowed_points\x18\x04 \x01(\x01R\n" +
+	"owedPoints\x129\n" +
+	"\n" +
+	"flipped_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tflippedAt\x122\n" +
+	"\x04hits\x18\x06 \x03(\v2\x1e.nurture.scoring.v1.CountedHitR\x04hits\"K\n" +
 	"\aAnswers\x12\x1a\n" +
 	"\brejected\x18\x01 \x01(\rR\brejected\x12\x10\n" +
 	"\x03won\x18\x02 \x01(\rR\x03won\x12\x12\n" +
@@ -1524,11 +1784,13 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\fStageChanged\x12*\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x16.nurture.lead.v1.StageR\x04from\x12&\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x16.nurture.lead.v1.StageR\x02to\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x84\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa5\x01\n" +
 	"\tQualified\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x124\n" +
 	"\areasons\x18\x02 \x03(\v2\x1a.nurture.scoring.v1.ReasonR\areasons\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xdf\x01\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x1f\n" +
+	"\vmerged_from\x18\x04 \x03(\tR\n" +
+	"mergedFrom\"\xdf\x01\n" +
 	"\bAnswered\x12,\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\x16.nurture.lead.v1.StageR\x05stage\x125\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12/\n" +
@@ -1553,7 +1815,7 @@ func file_nurture_scoring_v1_scoring_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_scoring_v1_scoring_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(Reason_Axis)(0),               // 0: nurture.scoring.v1.Reason.Axis
 	(*GetScoreRequest)(nil),        // 1: nurture.scoring.v1.GetScoreRequest
@@ -1568,64 +1830,78 @@ var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(*State)(nil),                  // 10: nurture.scoring.v1.State
 	(*CountedHit)(nil),             // 11: nurture.scoring.v1.CountedHit
 	(*Correction)(nil),             // 12: nurture.scoring.v1.Correction
-	(*Answers)(nil),                // 13: nurture.scoring.v1.Answers
-	(*Event)(nil),                  // 14: nurture.scoring.v1.Event
-	(*Scored)(nil),                 // 15: nurture.scoring.v1.Scored
-	(*StageChanged)(nil),           // 16: nurture.scoring.v1.StageChanged
-	(*Qualified)(nil),              // 17: nurture.scoring.v1.Qualified
-	(*Answered)(nil),               // 18: nurture.scoring.v1.Answered
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
-	(v1.Stage)(0),                  // 20: nurture.lead.v1.Stage
-	(v1.RejectReason)(0),           // 21: nurture.lead.v1.RejectReason
+	(*Share)(nil),                  // 13: nurture.scoring.v1.Share
+	(*Handovers)(nil),              // 14: nurture.scoring.v1.Handovers
+	(*Handover)(nil),               // 15: nurture.scoring.v1.Handover
+	(*Answers)(nil),                // 16: nurture.scoring.v1.Answers
+	(*Event)(nil),                  // 17: nurture.scoring.v1.Event
+	(*Scored)(nil),                 // 18: nurture.scoring.v1.Scored
+	(*StageChanged)(nil),           // 19: nurture.scoring.v1.StageChanged
+	(*Qualified)(nil),              // 20: nurture.scoring.v1.Qualified
+	(*Answered)(nil),               // 21: nurture.scoring.v1.Answered
+	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(v1.Stage)(0),                  // 23: nurture.lead.v1.Stage
+	(*v1.Ties)(nil),                // 24: nurture.lead.v1.Ties
+	(*v1.Tie)(nil),                 // 25: nurture.lead.v1.Tie
+	(v1.RejectReason)(0),           // 26: nurture.lead.v1.RejectReason
 }
 var file_nurture_scoring_v1_scoring_proto_depIdxs = []int32{
 	7,  // 0: nurture.scoring.v1.GetScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	7,  // 1: nurture.scoring.v1.BatchGetScoresResponse.scores:type_name -> nurture.scoring.v1.Score
-	19, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
+	22, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
 	7,  // 3: nurture.scoring.v1.ExplainScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	8,  // 4: nurture.scoring.v1.ExplainScoreResponse.reasons:type_name -> nurture.scoring.v1.Reason
 	12, // 5: nurture.scoring.v1.ExplainScoreResponse.corrections:type_name -> nurture.scoring.v1.Correction
-	20, // 6: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
-	19, // 7: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
-	19, // 8: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
+	23, // 6: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
+	22, // 7: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
+	22, // 8: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
 	0,  // 9: nurture.scoring.v1.Reason.axis:type_name -> nurture.scoring.v1.Reason.Axis
-	19, // 10: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
-	19, // 11: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
-	19, // 12: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
+	22, // 10: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
+	22, // 11: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
+	22, // 12: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
 	7,  // 13: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
 	9,  // 14: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
-	19, // 15: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
-	13, // 16: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
-	19, // 17: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
+	22, // 15: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
+	16, // 16: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
+	22, // 17: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
 	11, // 18: nurture.scoring.v1.State.hits:type_name -> nurture.scoring.v1.CountedHit
 	12, // 19: nurture.scoring.v1.State.corrections:type_name -> nurture.scoring.v1.Correction
-	19, // 20: nurture.scoring.v1.CountedHit.at:type_name -> google.protobuf.Timestamp
-	19, // 21: nurture.scoring.v1.Correction.at:type_name -> google.protobuf.Timestamp
-	19, // 22: nurture.scoring.v1.Correction.hit_at:type_name -> google.protobuf.Timestamp
-	19, // 23: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 24: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
-	16, // 25: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
-	17, // 26: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
-	18, // 27: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
-	7,  // 28: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
-	20, // 29: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
-	20, // 30: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
-	7,  // 31: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
-	8,  // 32: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
-	20, // 33: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
-	21, // 34: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
-	7,  // 35: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
-	1,  // 36: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
-	3,  // 37: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
-	5,  // 38: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
-	2,  // 39: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
-	4,  // 40: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
-	6,  // 41: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
-	39, // [39:42] is the sub-list for method output_type
-	36, // [36:39] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	13, // 20: nurture.scoring.v1.State.shares:type_name -> nurture.scoring.v1.Share
+	24, // 21: nurture.scoring.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	23, // 22: nurture.scoring.v1.State.stage_before:type_name -> nurture.lead.v1.Stage
+	22, // 23: nurture.scoring.v1.CountedHit.at:type_name -> google.protobuf.Timestamp
+	22, // 24: nurture.scoring.v1.Correction.at:type_name -> google.protobuf.Timestamp
+	22, // 25: nurture.scoring.v1.Correction.hit_at:type_name -> google.protobuf.Timestamp
+	9,  // 26: nurture.scoring.v1.Share.counters:type_name -> nurture.scoring.v1.Counter
+	15, // 27: nurture.scoring.v1.Handovers.of:type_name -> nurture.scoring.v1.Handover
+	25, // 28: nurture.scoring.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
+	13, // 29: nurture.scoring.v1.Handover.shares:type_name -> nurture.scoring.v1.Share
+	22, // 30: nurture.scoring.v1.Handover.flipped_at:type_name -> google.protobuf.Timestamp
+	11, // 31: nurture.scoring.v1.Handover.hits:type_name -> nurture.scoring.v1.CountedHit
+	22, // 32: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 33: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
+	19, // 34: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
+	20, // 35: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
+	21, // 36: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
+	7,  // 37: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
+	23, // 38: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
+	23, // 39: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
+	7,  // 40: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
+	8,  // 41: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
+	23, // 42: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
+	26, // 43: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
+	7,  // 44: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
+	1,  // 45: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
+	3,  // 46: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
+	5,  // 47: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
+	2,  // 48: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
+	4,  // 49: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
+	6,  // 50: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
+	48, // [48:51] is the sub-list for method output_type
+	45, // [45:48] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_nurture_scoring_v1_scoring_proto_init() }
@@ -1633,7 +1909,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 	if File_nurture_scoring_v1_scoring_proto != nil {
 		return
 	}
-	file_nurture_scoring_v1_scoring_proto_msgTypes[13].OneofWrappers = []any{
+	file_nurture_scoring_v1_scoring_proto_msgTypes[16].OneofWrappers = []any{
 		(*Event_Scored)(nil),
 		(*Event_StageChanged)(nil),
 		(*Event_Qualified)(nil),
@@ -1645,7 +1921,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_scoring_v1_scoring_proto_rawDesc), len(file_nurture_scoring_v1_scoring_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
