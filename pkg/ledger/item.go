@@ -55,8 +55,8 @@ type reply struct {
 	err    error
 }
 
-// hashID folds an id into the 64 bits a state remembers it by.
-func hashID(id string) uint64 {
+// HashID folds an id of a command into the 64 bits a record remembers it by.
+func HashID(id string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id))
 	return h.Sum64()

@@ -52,7 +52,7 @@ func (l *Ledger[S]) enqueue(ctx context.Context, o Order) (<-chan reply, error) 
 	it := &item{
 		in:      Input{Lead: o.Lead, Kind: o.Kind, ID: o.ID, Data: o.Data},
 		patient: o.Patient,
-		cmd:     &command{ctx: ctx, idHash: hashID(o.ID), newborn: o.Newborn, done: make(chan reply, 1)},
+		cmd:     &command{ctx: ctx, idHash: HashID(o.ID), newborn: o.Newborn, done: make(chan reply, 1)},
 	}
 	select {
 	case l.laneOf(o.Lead).cmds <- it:

@@ -171,7 +171,7 @@ func (v *verifier[S]) item(ctx context.Context, lead string, c *ledgerv1.Cause) 
 	if c.GetStream() == "" {
 		return &item{
 			in:  Input{Lead: lead, Kind: c.GetKind(), ID: c.GetId(), Time: c.GetNow().AsTime(), Data: c.GetCommand(), View: c.GetView()},
-			cmd: &command{idHash: hashID(c.GetId())},
+			cmd: &command{idHash: HashID(c.GetId())},
 		}, nil
 	}
 	s, err := v.stream(ctx, c.GetStream())

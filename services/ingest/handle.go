@@ -99,18 +99,29 @@ func (s *Service) resolve(ctx context.Context, subs []person.Submission) ([]iden
 }
 
 func (s *Service) ask(c *ingestv1.CaptureLeadRequest) identity.Ask {
-	return identity.Ask{
+	ask := identity.Ask{
 		Email:     s.hasher.Key(identity.Email, c.GetProfile().GetEmail()),
 		User:      s.hasher.Key(identity.User, c.GetUserId()),
 		Anonymous: s.hasher.Key(identity.Anonymous, c.GetAnonymousId()),
 		External:  s.hasher.ExternalKey(c.GetSource(), c.GetExternalId()),
+		Phone:     s.hasher.Key(identity.Phone, c.GetProfile().GetPhone()),
 	}
+	for _, id := range c.GetExternalIds() {
+		ask.Systems = append(ask.Systems, s.hasher.Key(identity.System, id))
+	}
+	return ask
 }
 
 // recordAll commits the submissions to their leads, those of one lead in order,
-// all in as few commits as possible. Only then do identities change hands: after
-// a crash in between the same event does it again.
+// all in as few commits as possible. Leads that turned out to be one are merged
+// before, or right after the survivor's first record, and identities change hands only after: after a crash in between the
+// same event does it again.
 func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answers []identity.Answer, outcomes []person.Outcome) {
+	early, err := s.mergeAll(ctx, answers)
+	if err != nil {
+		refuseAll(outcomes, classify(err))
+		return
+	}
 	orders := make([]ledger.Order, 0, len(subs))
 	at := make([]int, 0, len(subs)) // whose order it is
 	for i := range subs {
@@ -123,6 +134,12 @@ func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answe
 	}
 	results, errs := s.ledger.UpdateAll(ctx, orders)
 	for j, i := range at {
+		if merging(errs[j]) {
+			results[j], errs[j] = s.chase(ctx, &subs[i], orders[j], errs[j])
+		}
+		if errs[j] == nil && slices.Contains(early, i) {
+			errs[j] = s.mergeInto(ctx, answers[i])
+		}
 		outcomes[i] = s.recorded(ctx, answers[i], results[j], errs[j])
 	}
 }
@@ -142,7 +159,7 @@ func (s *Service) order(ctx context.Context, sub *person.Submission, ans identit
 	if !identity.ValidLead(ans.Lead) {
 		return ledger.Order{}, &person.Outcome{Err: classify(fmt.Errorf("lead %.64q: %w", ans.Lead, person.ErrUnknownLead))}
 	}
-	complete(sub, ans)
+	enrich(sub, ans)
 	s.doubt(sub)
 	cmd, err := sub.Command()
 	if err != nil {
@@ -161,7 +178,20 @@ func (s *Service) recorded(ctx context.Context, ans identity.Answer, res ledger.
 	if err != nil {
 		return person.Outcome{Err: classify(err)}
 	}
-	return person.Outcome{Lead: ans.Lead, Created: res.Reason == person.ReasonCaptured, Duplicate: res.Duplicate}
+	if len(res.State.GetJoining())+len(res.State.GetLeaving()) > 0 {
+		s.heal(ctx, res.Entry)
+	}
+	lead := res.Lead
+	if res.State.GetMergedInto() != nil { // recorded before the lead was merged
+		e, err := s.Find(ctx, lead)
+		if err != nil {
+			return person.Outcome{Err: classify(err)}
+		}
+		lead = e.Lead
+	}
+	return person.Outcome{
+		Lead: lead, Created: res.Reason == person.ReasonCaptured, Duplicate: res.Duplicate || res.Reason == person.ReasonRepeated,
+	}
 }
 
 // doubt flags an activity whose sender's clock is not believed, before the
@@ -181,37 +211,15 @@ func (s *Service) doubt(sub *person.Submission) {
 	}
 }
 
-// complete adds to a submission what its identities told.
-func complete(sub *person.Submission, ans identity.Answer) {
+// enrich adds to a submission what its identities told.
+func enrich(sub *person.Submission, ans identity.Answer) {
 	if sub.Lead != "" {
 		sub.Apply.MustExist = true
 	}
 	if ans.UserForeign {
 		sub.Apply.Capture.UserId = ""
 	}
-	for _, m := range ans.Merged {
-		sub.Apply.Merged = append(sub.Apply.Merged, &ingestv1.Merged{FromLeadId: m.From, By: m.By.String() + "_id"})
-	}
-}
-
-// contains reports whether a lead's records contain a submission. A claim alone
-// does not say so: the process may have died between the claim and the record.
-func (s *Service) contains(ctx context.Context, lead, id string) (bool, error) {
-	history, err := s.ledger.History(ctx, lead)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for the submission: %w", err)
-	}
-	for _, e := range slices.Backward(history) {
-		for _, c := range e.Record.GetCauses() {
-			if c.GetId() == id {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	sub.Apply.Origin = ans.Origin
 }
 
 func (s *Service) repoint(ctx context.Context, moves []identity.Repoint) error {
@@ -221,7 +229,7 @@ func (s *Service) repoint(ctx context.Context, moves []identity.Repoint) error {
 }
 
 // weigh reads what the book must know about leads before it gives something of
-// one to another.
+// one to another. What it says of a merged lead is about the survivor.
 func (s *Service) weigh(ctx context.Context, leads []string) (map[string]identity.Held, error) {
 	entries, err := s.ledger.BatchGet(ctx, leads, false)
 	if err != nil {
@@ -229,10 +237,20 @@ func (s *Service) weigh(ctx context.Context, leads []string) (map[string]identit
 	}
 	held := make(map[string]identity.Held, len(entries))
 	for lead, e := range entries {
+		into := ""
+		if e.State.GetMergedInto() != nil {
+			if e, err = s.Find(ctx, lead); err != nil {
+				return nil, err
+			}
+			if e.Lead != lead {
+				into = e.Lead
+			}
+		}
 		held[lead] = identity.Held{
 			Exists: e.State.GetErasedAt() == nil,
 			Email:  len(e.State.GetEmails()) > 0,
 			User:   len(e.State.GetLead().GetUserIds()) > 0,
+			Into:   into, Apart: e.State.GetApart(),
 		}
 	}
 	return held, nil
@@ -251,7 +269,7 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, person.ErrUnknownLead), errors.Is(err, person.ErrErased):
 		return rpc.Mark(err, codes.NotFound)
-	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended),
+	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended), errors.Is(err, person.ErrUnderWay), errors.Is(err, errRestless),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ledger.ErrUnavailable):
 		return rpc.RetryAfter(fmt.Errorf("%w: %w", ledger.ErrUnavailable, err), codes.Unavailable, busyFor)
 	}

@@ -235,7 +235,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) serve(ctx context.Context) error {
 	api := ingestrpc.New(ingestrpc.Deps{
 		Signals: s.signals.Current,
-		Accept:  s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s,
+		Accept:  s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s, Who: s,
 		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
 		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
 	})

@@ -37,6 +37,7 @@ type room struct {
 	url  string
 	api  ingestv1.IngestServiceClient
 	http *http.Client
+	svc  *ingest.Service
 	stop func()
 }
 
@@ -96,7 +97,7 @@ func joinRoomWith(t testing.TB, b *bus.Bus, depend func(*ingest.Deps), changes .
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), http: client, stop: stop}
+	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), http: client, svc: svc, stop: stop}
 	r.eventually("the service is ready", func() bool {
 		resp, err := client.Get(r.url + "/readyz")
 		if err != nil {

@@ -99,7 +99,7 @@ func TestEveryEventOfTheRealLibrariesIsOneActivityWhateverWeAnsweredFirst(t *tes
 		{name: "no trouble", visitor: "yes"},
 		{name: "429 twice", status: http.StatusTooManyRequests, times: 2, visitor: "yes"},
 		{name: "503 twice", status: http.StatusServiceUnavailable, times: 2, visitor: "yes"},
-		{name: "503 after it was taken", status: http.StatusServiceUnavailable, times: 2, deliver: true, visitor: "no"},
+		{name: "503 after it was taken", status: http.StatusServiceUnavailable, times: 2, deliver: true, visitor: "yes"},
 	} {
 		for _, library := range []string{"segment", "rudder", "posthog"} {
 			t.Run(library+", "+trouble.name, func(t *testing.T) {

@@ -66,12 +66,26 @@ func find(have []*leadv1.Consent, purpose string) (int, bool) {
 
 // beats reports whether an answer takes the place of another one: what a person
 // said that of a ground, whenever it came, else the later one
-// does, and of two at the same time the withdrawal, then the confirmed one.
+// does, and of two at the same time the withdrawal, then the confirmed one. Of
+// two that are alike in this the greater text counts, so that it is the same one
+// whatever the order they come in.
 func beats(c, have *leadv1.Consent) bool {
 	if g := Ground(c); g != Ground(have) {
 		return !g
 	}
-	return cmp.Or(counts(c).Compare(counts(have)), cmp.Compare(rank(c), rank(have))) > 0
+	if order := cmp.Or(counts(c).Compare(counts(have)), cmp.Compare(rank(c), rank(have))); order != 0 {
+		return order > 0
+	}
+	return slices.Compare(words(c), words(have)) > 0
+}
+
+// words are what tells two answers of one time apart. When we asked is none of
+// them: that may change.
+func words(c *leadv1.Consent) []string {
+	return []string{
+		c.GetText(), c.GetTextVersion(), c.GetSource(), c.GetMethod(), c.GetSourceUrl(), c.GetIp(), c.GetUserAgent(), c.GetProof(), c.GetRequestId(),
+		c.GetBy(), c.GetChannel(),
+	}
 }
 
 // counts is the time from which an answer counts. A confirmed one counts from

@@ -1,13 +1,22 @@
 package identity
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Ask is who an event says it is from. Absent keys are zero.
 type Ask struct {
-	Email, User, Anonymous, External Key
+	Email, User, Anonymous, External, Phone Key
+	// Systems are the person's ids in other systems.
+	Systems []Key
 }
 
 // Entry is whose a key is.
 type Entry struct {
 	Lead string
+	// Origin is the lead it was claimed for, when that one is merged into Lead.
+	Origin string
 	// Seq of the claim in the log, to write the next one on top of it.
 	Seq uint64
 }
@@ -18,6 +27,10 @@ type Held struct {
 	Exists bool
 	// Email and User say that it has an e-mail address or a user id.
 	Email, User bool
+	// Into is the lead it is merged into; the rest is then about that one.
+	Into string
+	// Apart are leads that were separated from it by hand.
+	Apart []string
 }
 
 // Strong reports whether the lead is somebody, not only a browser.
@@ -53,11 +66,15 @@ type Repoint struct {
 	// Seq of the claim it replaces.
 	Seq uint64
 	To  string
+	// Origin is the lead it belongs to within To.
+	Origin string
 }
 
 // Answer is whose an event is.
 type Answer struct {
 	Lead string
+	// Origin is the lead whose identity decided, when it is merged into Lead.
+	Origin string
 	// New: nobody was known, the lead is to begin now.
 	New bool
 	// Claim are the keys nobody has: they must be claimed for Lead first.
@@ -75,7 +92,17 @@ type Answer struct {
 
 // keys lists what is present, strongest first.
 func (a Ask) keys(yield func(Key) bool) {
-	for _, k := range [...]Key{a.Email, a.User, a.Anonymous, a.External} {
+	for _, k := range [...]Key{a.Email, a.User} {
+		if k.Kind != None && !yield(k) {
+			return
+		}
+	}
+	for _, k := range a.Systems {
+		if k.Kind != None && !yield(k) {
+			return
+		}
+	}
+	for _, k := range [...]Key{a.Anonymous, a.Phone, a.External} {
 		if k.Kind != None && !yield(k) {
 			return
 		}
@@ -95,76 +122,151 @@ func (a Ask) Several() bool {
 func (a Ask) Keys() func(yield func(Key) bool) { return a.keys }
 
 // Decide says whose an event is: its submission's lead if that was claimed
-// before, else the lead of the e-mail, of the user id, of the anonymous id, else
-// a new one. An anonymous id is a browser, and several people may sit before
-// it: it does not decide when its lead is somebody else.
+// before, else the lead of the e-mail, of the user id, of an id in another system,
+// of the anonymous id, of the phone number, else a new one. An anonymous id is a
+// browser and a number may be a switchboard: several people may be behind one, so
+// neither decides when its lead is somebody else.
 func Decide(a Ask, v *View, newLead func() string) Answer {
-	ans := Answer{Lead: choose(a, v)}
+	d := decision{ask: a, view: v}
+	d.follow()
+	ans := Answer{}
+	ans.Lead, ans.Origin = d.choose()
 	if ans.Lead == "" {
 		ans.Lead, ans.New = newLead(), true
 	}
 	for k := range a.keys {
 		e := v.Claims[k]
-		switch e.Lead {
+		switch d.at(k) {
 		case "":
 			ans.Claim = append(ans.Claim, k)
 		case ans.Lead:
 			ans.Replayed = ans.Replayed || k.Kind == External
+			if e.Lead != ans.Lead { // spares the next event the detour
+				ans.Repoint = append(ans.Repoint, Repoint{Key: k, Seq: e.Seq, To: ans.Lead, Origin: e.Lead})
+			}
 		default:
-			ans.elsewhere(k, e, v)
+			ans.elsewhere(k, e, d.at(k), v)
 		}
 	}
 	return ans
 }
 
-// choose gives the lead an event belongs to; empty when it must be a new one.
-func choose(a Ask, v *View) string {
-	person := v.Claims[a.Email].Lead
-	if person == "" {
-		person = v.Claims[a.User].Lead
-	}
-	if person == "" {
-		person = browser(a, v)
-	}
-	submission := v.Claims[a.External].Lead
-	switch {
-	case submission == "" || submission == person:
-		return person
-	case person == "" || v.weigh(submission).Exists:
-		return submission
-	}
-	return person
+// decision is one event being decided.
+type decision struct {
+	ask  Ask
+	view *View
+	// into says where leads that are merged went.
+	into map[string]string
 }
 
-// browser gives the lead of the anonymous id unless it is somebody else.
-func browser(a Ask, v *View) string {
-	lead := v.Claims[a.Anonymous].Lead
-	if lead == "" || a.Email.Kind == None && a.User.Kind == None {
-		return lead
+// follow finds out which of several leads are merged. A single one is followed
+// when its record says so.
+func (d *decision) follow() {
+	first, several := "", false
+	for k := range d.ask.keys {
+		lead := d.view.Claims[k].Lead
+		if lead == "" || lead == first {
+			continue
+		}
+		several = several || first != ""
+		first = lead
 	}
-	held := v.weigh(lead)
-	if a.Email.Kind != None && held.Email || a.User.Kind != None && held.User {
-		return ""
+	if !several {
+		return
+	}
+	d.into = map[string]string{}
+	for k := range d.ask.keys {
+		if lead := d.view.Claims[k].Lead; lead != "" {
+			d.into[lead] = d.view.weigh(lead).Into
+		}
+	}
+}
+
+// at gives the lead a key leads to; empty when it is nobody's.
+func (d *decision) at(k Key) string {
+	lead := d.view.Claims[k].Lead
+	if into := d.into[lead]; into != "" {
+		return into
 	}
 	return lead
 }
 
+// origin gives the lead a key was claimed for, when that is another one.
+func (d *decision) origin(k Key) string {
+	e := d.view.Claims[k]
+	if e.Origin == "" && d.at(k) != e.Lead {
+		return e.Lead
+	}
+	return e.Origin
+}
+
+// choose gives the lead an event belongs to, and which lead merged into it is
+// meant; empty when it must be a new one.
+func (d *decision) choose() (lead, origin string) {
+	by := d.decisive()
+	person, submission := d.at(by), d.at(d.ask.External)
+	switch {
+	case submission == "" || submission == person:
+	case person == "" || d.view.weigh(d.view.Claims[d.ask.External].Lead).Exists:
+		by = d.ask.External
+	}
+	return d.at(by), d.origin(by)
+}
+
+// decisive gives the strongest key that says who the person is.
+func (d *decision) decisive() Key {
+	sure := append([]Key{d.ask.Email, d.ask.User}, d.ask.Systems...)
+	for _, k := range sure {
+		if d.at(k) != "" {
+			return k
+		}
+	}
+	for _, k := range []Key{d.ask.Anonymous, d.ask.Phone} {
+		if d.at(k) != "" && !d.shared(k) {
+			return k
+		}
+	}
+	return Key{}
+}
+
+// shared reports whether the lead of a browser or a number is somebody else
+// than who the event says it is from.
+func (d *decision) shared(k Key) bool {
+	if d.ask.Email.Kind == None && d.ask.User.Kind == None {
+		return false
+	}
+	held := d.view.weigh(d.view.Claims[k].Lead)
+	return d.ask.Email.Kind != None && held.Email || d.ask.User.Kind != None && held.User
+}
+
 // elsewhere deals with a key that another lead has.
-func (ans *Answer) elsewhere(k Key, e Entry, v *View) {
+func (ans *Answer) elsewhere(k Key, e Entry, at string, v *View) {
+	held := v.weigh(e.Lead)
 	repoint := Repoint{Key: k, Seq: e.Seq, To: ans.Lead}
+	merge := func() {
+		if !slices.Contains(held.Apart, ans.Lead) {
+			repoint.Origin = cmp.Or(e.Origin, e.Lead)
+			ans.Merged = append(ans.Merged, Merge{From: at, By: k.Kind})
+		}
+		ans.Repoint = append(ans.Repoint, repoint)
+	}
 	switch k.Kind {
 	case Anonymous:
-		ans.Repoint = append(ans.Repoint, repoint)
-		if !v.weigh(e.Lead).Strong() {
-			ans.Merged = append(ans.Merged, Merge{From: e.Lead, By: k.Kind})
+		if held.Strong() {
+			ans.Repoint = append(ans.Repoint, repoint)
+			return
 		}
+		merge()
 	case User:
-		if v.weigh(e.Lead).Email {
+		if held.Email {
 			ans.UserForeign = true
 			return
 		}
-		ans.Repoint = append(ans.Repoint, repoint)
-		ans.Merged = append(ans.Merged, Merge{From: e.Lead, By: k.Kind})
+		merge()
+	case System, Phone:
+		if !held.Strong() {
+			merge()
+		}
 	case External:
 		ans.Repoint = append(ans.Repoint, repoint)
 	case Email, Suppressed, None:
@@ -176,7 +278,7 @@ func (ans *Answer) elsewhere(k Key, e Entry, v *View) {
 func (v *View) Assume(ans Answer) {
 	held, weighed := v.Held[ans.Lead]
 	for _, k := range ans.Claim {
-		v.Claims[k] = Entry{Lead: ans.Lead}
+		v.Claims[k] = Entry{Lead: ans.Lead, Origin: ans.Origin}
 		held.Email = held.Email || k.Kind == Email
 		held.User = held.User || k.Kind == User
 	}

@@ -20,11 +20,14 @@ func key(kind Kind, name string) Key {
 }
 
 func ask(email, user, anonymous, external string) Ask {
-	return Ask{key(Email, email), key(User, user), key(Anonymous, anonymous), key(External, external)}
+	return Ask{Email: key(Email, email), User: key(User, user), Anonymous: key(Anonymous, anonymous), External: key(External, external)}
 }
 
 func view(held map[string]Held, claims ...any) *View {
 	v := &View{Claims: map[Key]Entry{}, Held: held}
+	if _, ok := held["L"]; len(held) > 0 && !ok {
+		held["L"] = Held{Exists: true, Email: true}
+	}
 	for i := 0; i+1 < len(claims); i += 2 {
 		v.Claims[claims[i].(Key)] = Entry{Lead: claims[i+1].(string), Seq: uint64(i + 1)}
 	}
@@ -46,20 +49,20 @@ func TestWhoseAnEventIs(t *testing.T) {
 		{"a visitor says who they are", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, a, "A"), Answer{Lead: "A", Claim: []Key{e}}},
 		{
 			"a visitor turns out to be known", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, e, "L", a, "A"),
-			Answer{Lead: "L", Merged: []Merge{{"A", Anonymous}}, Repoint: []Repoint{{a, 3, "L"}}},
+			Answer{Lead: "L", Merged: []Merge{{"A", Anonymous}}, Repoint: []Repoint{{a, 3, "L", "A"}}},
 		},
 		{
 			"another person at the browser", ask("e", "", "a", ""), view(map[string]Held{"A": mailed}, a, "A"),
-			Answer{Lead: "new", New: true, Claim: []Key{e}, Repoint: []Repoint{{a, 1, "new"}}},
+			Answer{Lead: "new", New: true, Claim: []Key{e}, Repoint: []Repoint{{Key: a, Seq: 1, To: "new"}}},
 		},
 		{
 			"another known person at the browser", ask("e", "", "a", ""), view(map[string]Held{"A": mailed}, e, "L", a, "A"),
-			Answer{Lead: "L", Repoint: []Repoint{{a, 3, "L"}}},
+			Answer{Lead: "L", Repoint: []Repoint{{Key: a, Seq: 3, To: "L"}}},
 		},
 		{"a user changes the address", ask("e", "u", "", ""), view(nil, u, "L"), Answer{Lead: "L", Claim: []Key{e}}},
 		{
 			"a user without address turns out to be known", ask("e", "u", "", ""), view(map[string]Held{"U": {Exists: true, User: true}}, e, "L", u, "U"),
-			Answer{Lead: "L", Merged: []Merge{{"U", User}}, Repoint: []Repoint{{u, 3, "L"}}},
+			Answer{Lead: "L", Merged: []Merge{{"U", User}}, Repoint: []Repoint{{u, 3, "L", "U"}}},
 		},
 		{
 			"a user writes from a colleague's address", ask("e", "u", "", ""), view(map[string]Held{"U": mailed}, e, "L", u, "U"),
@@ -72,7 +75,7 @@ func TestWhoseAnEventIs(t *testing.T) {
 		},
 		{
 			"a submission whose lead never came to be", ask("e", "", "", "x"), view(map[string]Held{"X": {}}, e, "L", x, "X"),
-			Answer{Lead: "L", Repoint: []Repoint{{x, 3, "L"}}},
+			Answer{Lead: "L", Repoint: []Repoint{{Key: x, Seq: 3, To: "L"}}},
 		},
 	} {
 		got := Decide(tc.ask, tc.view, func() string { return "new" })

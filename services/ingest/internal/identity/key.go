@@ -22,6 +22,10 @@ const (
 	External
 	// Suppressed is an entry of the suppression list, whoever has the address.
 	Suppressed
+	// System is the person's id in another system: (system, id).
+	System
+	// Phone is a number; several people may answer it.
+	Phone
 )
 
 // String gives the token of the kind in subjects.
@@ -37,6 +41,10 @@ func (k Kind) String() string {
 		return "external"
 	case Suppressed:
 		return "suppressed"
+	case System:
+		return "system"
+	case Phone:
+		return "phone"
 	case None:
 	}
 	return "none"

@@ -34,7 +34,9 @@ func Capture(req *ingestv1.CaptureLeadRequest, country string) []Fault {
 	req.ExternalId = Text(req.GetExternalId(), maxText)
 	req.UserId = Text(req.GetUserId(), maxText)
 	req.AnonymousId = Text(req.GetAnonymousId(), maxText)
+	req.GroupId = Text(req.GetGroupId(), maxText)
 	faults := Profile(req.Profile, country)
+	faults = append(faults, externalIDs(req)...)
 	if a := req.GetActivity(); a != nil {
 		faults = append(faults, Activity(a)...)
 	}
@@ -42,6 +44,34 @@ func Capture(req *ingestv1.CaptureLeadRequest, country string) []Fault {
 		faults = append(faults, Consent(c)...)
 	}
 	return faults
+}
+
+// externalIDs reads the ids of other systems; one that cannot be read is left out.
+func externalIDs(req *ingestv1.CaptureLeadRequest) []Fault {
+	var faults []Fault
+	var ids []string
+	for _, raw := range req.GetExternalIds() {
+		id, err := ExternalID(raw)
+		if err != nil {
+			faults = append(faults, Fault{Field: "external_ids", Message: err.Error()})
+			continue
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	req.ExternalIds = slices.Compact(ids)
+	return faults
+}
+
+// ExternalID gives the id of a person in another system as "system:id". The id
+// keeps its spelling: other systems tell upper from lower case.
+func ExternalID(raw string) (string, error) {
+	system, id, ok := strings.Cut(strings.TrimSpace(raw), ":")
+	system, id = SnakeCase(system), Text(id, maxText)
+	if !ok || system == "" || id == "" {
+		return "", ErrExternalID
+	}
+	return system + ":" + id, nil
 }
 
 // Profile brings a profile into one spelling, in place.

@@ -23,6 +23,8 @@ var (
 	ErrEmail = errors.New("is not an e-mail address; expected something like jo@example.com")
 	// ErrPhone: not a number that exists in its country.
 	ErrPhone = errors.New("is not a phone number; give it with its country code, like +49 30 901820")
+	// ErrExternalID: does not say of which system it is.
+	ErrExternalID = errors.New("is not an id of another system; expected system:id, like hubspot:123")
 	// ErrCountry: not a country.
 	ErrCountry = errors.New("is not a country; expected an ISO 3166 code like DE, or its English name")
 )

@@ -46,8 +46,12 @@ func (f *fold) consent() {
 	f.ask(asked)
 }
 
-// answer records one answer and reports whether it is the one that counts.
+// answer records one answer and reports whether it is the one that counts. The
+// part that told it keeps it also when another part's counts: they may separate.
 func (f *fold) answer(c *leadv1.Consent) (counts bool) {
+	if len(f.parts) > 1 {
+		f.part.Lead.Consents, _ = consent.Latest(f.part.Lead.GetConsents(), c)
+	}
 	f.st.Lead.Consents, counts = consent.Latest(f.st.Lead.GetConsents(), c)
 	f.add(ReasonConsent, &ingestv1.Event{OccurredAt: c.GetAt(), Fact: &ingestv1.Event_Consent{Consent: c}})
 	return counts
@@ -226,6 +230,9 @@ func (f *fold) suppress() {
 	s, at, listed := f.cmd.GetSuppression(), f.at, false
 	if e := f.cmd.GetAddress(); consent.Weight(e.GetReason()) > consent.Weight(s) {
 		s, at, listed = e.GetReason(), e.GetAt(), true
+	}
+	if len(f.parts) > 1 && consent.Weight(s) > 0 {
+		f.forbid(s, at)
 	}
 	if consent.Weight(s) <= consent.Weight(f.st.Lead.GetSuppression()) {
 		f.leaveAgain(s, at)

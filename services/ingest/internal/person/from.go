@@ -17,7 +17,7 @@ const nobody = "is missing; expected at least one of email, phone, user_id, anon
 func FromCapture(req *ingestv1.CaptureLeadRequest, country string) (*Submission, []normal.Fault) {
 	faults := normal.Capture(req, country)
 	p := req.GetProfile()
-	if len(faults) == 0 && cmp.Or(p.GetEmail(), p.GetPhone(), req.GetUserId(), req.GetAnonymousId()) == "" {
+	if len(faults) == 0 && cmp.Or(p.GetEmail(), p.GetPhone(), req.GetUserId(), req.GetAnonymousId()) == "" && len(req.GetExternalIds()) == 0 {
 		faults = []normal.Fault{{Field: "profile.email", Message: nobody}}
 	}
 	if len(faults) > 0 {
@@ -36,11 +36,14 @@ func FromTrack(req *ingestv1.TrackActivityRequest, source string) (*Submission, 
 	}
 	if who.GetLeadId() == "" {
 		capture.UserId, capture.AnonymousId = who.GetUserId(), who.GetAnonymousId()
-		capture.Profile = &leadv1.Profile{Email: who.GetEmail()}
+		capture.Profile = &leadv1.Profile{Email: who.GetEmail(), Phone: who.GetPhone()}
+		if who.GetExternalId() != "" {
+			capture.ExternalIds = []string{who.GetExternalId()}
+		}
 	}
 	faults := normal.Capture(capture, "")
-	if len(faults) == 0 && cmp.Or(who.GetLeadId(), capture.GetProfile().GetEmail(), capture.GetUserId(), capture.GetAnonymousId()) == "" {
-		faults = []normal.Fault{{Field: "who", Message: "is empty; expected at least one of lead_id, email, user_id, anonymous_id"}}
+	if len(faults) == 0 && nobodySaid(who, capture) {
+		faults = []normal.Fault{{Field: "who", Message: "is empty; expected at least one of lead_id, email, user_id, anonymous_id, external_id, phone"}}
 	}
 	if len(faults) > 0 {
 		return nil, faults
@@ -49,6 +52,12 @@ func FromTrack(req *ingestv1.TrackActivityRequest, source string) (*Submission, 
 		ID: Scoped(capture.GetSource(), a.GetId()), Kind: KindTrack, Lead: who.GetLeadId(),
 		Apply: &ingestv1.Apply{Capture: capture, Suppression: req.GetSuppression()},
 	}, nil
+}
+
+// nobodySaid reports whether an activity does not say who did it.
+func nobodySaid(who *ingestv1.Who, c *ingestv1.CaptureLeadRequest) bool {
+	p := c.GetProfile()
+	return cmp.Or(who.GetLeadId(), p.GetEmail(), p.GetPhone(), c.GetUserId(), c.GetAnonymousId()) == "" && len(c.GetExternalIds()) == 0
 }
 
 // FromConsent makes a submission of a request to record a consent.

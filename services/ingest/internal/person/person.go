@@ -3,8 +3,9 @@
 package person
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -22,8 +23,6 @@ import (
 const (
 	// ReasonCaptured: the lead exists from now on.
 	ReasonCaptured = "captured"
-	// ReasonMerged: another lead turned out to be the same person.
-	ReasonMerged = "merged"
 	// ReasonSuppressed: the lead must not be contacted from now on.
 	ReasonSuppressed = "suppressed"
 	// ReasonConsent: an answer to a purpose was recorded.
@@ -34,33 +33,21 @@ const (
 	ReasonActivity = "activity_recorded"
 	// ReasonErased: the person was forgotten.
 	ReasonErased = "erased"
+	// ReasonStillSo: everything told was known, but not that it still holds.
+	ReasonStillSo = "still_so"
+	// ReasonRepeated: the event was recorded before the lead was merged.
+	ReasonRepeated = "repeated"
 	// ReasonNothingNew: everything told was known.
 	ReasonNothingNew = "nothing_new"
 	// ReasonNoWakeUp: ingest waits for nothing, so a wake-up is a stray one.
 	ReasonNoWakeUp = "no_wake_up_expected"
 )
 
-// Errors of a command.
-var (
-	// ErrUnknownLead: the command is about a lead that must exist and does not.
-	ErrUnknownLead = errors.New("no such lead")
-	// ErrErased: the person was forgotten; who comes again is a new lead.
-	ErrErased = errors.New("the lead was erased")
-	// ErrUndecodable: the command is not an encoded Apply.
-	ErrUndecodable = errors.New("command cannot be read")
-)
-
-// How far a sender's clock may be believed, relative to the receive time.
-const (
-	oldest   = -30 * 24 * time.Hour
-	furthest = 5 * time.Minute
-)
-
 // Bounds of what a state keeps.
 const (
 	maxIDs     = 50
 	maxEmails  = 20
-	maxMerged  = 100
+	maxPhones  = 20
 	maxDetails = 64
 )
 
@@ -112,43 +99,27 @@ func apply(policies Policies, signals Signals, st *ingestv1.State, in ledger.Inp
 		return Change{}, err
 	}
 	f.rules = rules
-	f.apply()
-	if len(f.events) == 0 {
+	if cmd.GetStep() != nil {
+		return f.step()
+	}
+	if m := st.GetMergedInto(); m != nil {
+		return Change{}, &MovedError{Lead: in.Lead, Into: m.GetIntoLeadId()}
+	}
+	if f.repeated() {
+		return ledger.Unchanged[*ingestv1.State](ReasonRepeated), nil
+	}
+	if err := f.apply(); err != nil {
+		return Change{}, err
+	}
+	switch {
+	case len(f.events) > 0:
+	case f.moved:
+		f.reason = ReasonStillSo
+	default:
 		return ledger.Unchanged[*ingestv1.State](ReasonNothingNew), nil
 	}
 	f.st.Lead.UpdatedAt = timestamppb.New(now)
 	return Change{State: f.st, Events: f.events, Reason: f.reason}, nil
-}
-
-// Clamp gives when something happened by the sender's clock, at most 30 days
-// before and 5 minutes after it was received; the receive time when it is not
-// said.
-func Clamp(at *timestamppb.Timestamp, received time.Time) *timestamppb.Timestamp {
-	if at == nil || !at.IsValid() {
-		return timestamppb.New(received)
-	}
-	switch t := at.AsTime(); {
-	case t.Before(received.Add(oldest)):
-		return timestamppb.New(received.Add(oldest))
-	case t.After(received.Add(furthest)):
-		return timestamppb.New(received.Add(furthest))
-	}
-	return at
-}
-
-// Doubt names why a sender's time is not believed, "" when it is: Clamp then
-// takes the nearest one that is.
-func Doubt(at *timestamppb.Timestamp, received time.Time) string {
-	if at == nil || !at.IsValid() {
-		return ""
-	}
-	switch t := at.AsTime(); {
-	case t.Before(received.Add(oldest)):
-		return "clamped_late"
-	case t.After(received.Add(furthest)):
-		return "clamped_future"
-	}
-	return ""
 }
 
 // fold is one command being applied.
@@ -162,25 +133,107 @@ type fold struct {
 	rules  *signal.Rules   // nil: nothing is judged
 	events []proto.Message
 	reason string
+
+	// part is what the lead that the event is about has told; parts are those of
+	// all leads that are this person.
+	part  *ingestv1.Part
+	parts []*ingestv1.Part
+	// before is the picture of the lead before the event, when it has several parts.
+	before *leadv1.Lead
+	// changed names what the event changed in its part, moved says that anything did.
+	changed []string
+	moved   bool
 }
 
-func (f *fold) apply() {
+func (f *fold) apply() error {
 	f.capture()
+	if err := f.open(); err != nil {
+		return err
+	}
 	f.identify()
-	f.merge()
+	f.close()
+	f.identified()
+	f.allow()
+	f.act()
+	if len(f.parts) > 1 {
+		f.close()
+	}
+	return nil
+}
+
+// allow is about what the person allows: that is decided on all that is known of
+// them, whichever lead they told it as.
+func (f *fold) allow() {
+	lead := f.st.Lead
+	was := lead.GetSuppression()
 	f.withdraw()
 	f.consent()
 	f.mailed()
 	f.suppress()
 	f.consentAct()
 	f.permit()
-	f.act()
+	if len(f.parts) > 1 && consent.Weight(lead.GetSuppression()) < consent.Weight(was) {
+		f.free()
+	}
+}
+
+// forbid enters a suppression into the part that told it, also when another part
+// has forbidden more: they may separate.
+func (f *fold) forbid(s leadv1.Suppression, at *timestamppb.Timestamp) {
+	l := f.part.Lead
+	if told := (&leadv1.Lead{Suppression: s, SuppressedAt: at}); forbidsMore(told, l) {
+		l.Suppression, l.SuppressedAt, f.moved = s, at, true
+	}
+}
+
+// free lifts for all parts what was lifted just now: it is one mailbox.
+func (f *fold) free() {
+	for _, p := range f.parts {
+		p.Lead.Suppression, p.Lead.SuppressedAt = f.st.Lead.GetSuppression(), f.st.Lead.GetSuppressedAt()
+	}
+}
+
+// open finds the part of the lead whose identity led here.
+func (f *fold) open() error {
+	f.parts = Parts(f.st)
+	f.part = f.parts[0]
+	if origin := f.cmd.GetOrigin(); origin != "" && origin != f.in.Lead {
+		i := slices.IndexFunc(f.parts, func(p *ingestv1.Part) bool { return p.GetLead().GetLeadId() == origin })
+		if i < 0 {
+			return &GoneError{Lead: f.in.Lead, Origin: origin}
+		}
+		f.part = f.parts[i]
+	}
+	if f.part.Times == nil {
+		f.part.Times = &ingestv1.Times{}
+	}
+	if f.part.Lead.Profile == nil {
+		f.part.Lead.Profile = &leadv1.Profile{}
+	}
+	if len(f.parts) > 1 {
+		f.before = f.st.Lead
+	}
+	return nil
+}
+
+// close makes the picture of the lead anew.
+func (f *fold) close() { combine(f.st, f.parts) }
+
+// repeated reports whether the event was recorded elsewhere before: by the lead
+// it is about, before that one was merged into this one, or while it was.
+func (f *fold) repeated() bool {
+	about := cmp.Or(f.cmd.GetOrigin(), f.in.Lead)
+	i := slices.IndexFunc(f.st.GetParts(), func(p *ingestv1.Part) bool { return p.GetLead().GetLeadId() == about })
+	return i >= 0 && slices.Contains(f.st.Parts[i].GetRecentIds(), ledger.HashID(f.in.ID))
 }
 
 // add records a fact. The first reason given stays: facts are added in the
 // order of their weight.
 func (f *fold) add(reason string, e *ingestv1.Event) {
 	e.Source = f.cmd.GetCapture().GetSource()
+	if origin := f.cmd.GetOrigin(); origin != f.in.Lead {
+		e.OriginLeadId = origin
+	}
 	if e.OccurredAt == nil {
 		e.OccurredAt = f.at
 	}
@@ -192,7 +245,7 @@ func (f *fold) add(reason string, e *ingestv1.Event) {
 
 // capture begins the lead.
 func (f *fold) capture() {
-	if f.st.GetLead() != nil {
+	if f.st.GetLead().GetCreatedAt() != nil || len(f.st.GetParts()) > 0 {
 		return
 	}
 	c := f.cmd.GetCapture()
@@ -205,17 +258,6 @@ func (f *fold) capture() {
 	f.add(ReasonCaptured, &ingestv1.Event{Fact: &ingestv1.Event_Captured{
 		Captured: &ingestv1.Captured{ExternalId: c.GetExternalId()},
 	}})
-}
-
-// merge remembers the leads that turned out to be this one.
-func (f *fold) merge() {
-	for _, m := range f.cmd.GetMerged() {
-		from := m.GetFromLeadId()
-		if from == f.in.Lead || !keep(&f.st.MergedFrom, from, maxMerged) {
-			continue
-		}
-		f.add(ReasonMerged, &ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: m}})
-	}
 }
 
 // act records what the person did.
@@ -234,7 +276,7 @@ func (f *fold) act() {
 	}
 	a.OccurredAt = Clamp(a.GetOccurredAt(), f.now)
 	f.hold(a)
-	l := f.st.Lead
+	l := f.part.Lead
 	l.Activities++
 	if seen(a) && l.GetLastSeenAt().AsTime().Before(a.GetOccurredAt().AsTime()) {
 		l.LastSeenAt = a.GetOccurredAt()

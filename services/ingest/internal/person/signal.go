@@ -109,6 +109,8 @@ func (s Signals) rejudge(st *ingestv1.State, in ledger.Input, now time.Time) (Ch
 		return Change{}, fmt.Errorf("lead %s: %w", in.Lead, ErrErased)
 	case st.GetLead() == nil:
 		return Change{}, fmt.Errorf("lead %s: %w", in.Lead, ErrUnknownLead)
+	case st.GetMergedInto() != nil: // it says nothing any more
+		return ledger.Unchanged[*ingestv1.State](ReasonNothingNew), nil
 	}
 	rules, err := s.find(cmd.GetSignals())
 	if err != nil || rules == nil {
@@ -172,12 +174,24 @@ func (j *judging) pronounce(a *leadv1.Activity, v signal.Verdict) {
 			kept.Pending, kept.Machine, kept.Verdict = false, v.Machine, string(v.Reason)
 		}
 	}
-	if l := j.st.GetLead(); !v.Machine && l.GetLastSeenAt().AsTime().Before(a.GetOccurredAt().AsTime()) {
-		l.LastSeenAt = a.GetOccurredAt()
-	}
+	j.seen(a)
 	j.events = append(j.events, &ingestv1.Event{OccurredAt: timestamppb.New(j.now), Source: a.GetSource(), Fact: &ingestv1.Event_Judged{
 		Judged: &ingestv1.Judged{Activity: proto.CloneOf(a), Again: again, Rules: j.rules.Version},
 	}})
+}
+
+// seen notes that a person did something; of several leads that are one person
+// the lead itself did.
+func (j *judging) seen(a *leadv1.Activity) {
+	leads := []*leadv1.Lead{j.st.GetLead()}
+	if len(j.st.GetParts()) > 0 {
+		leads = append(leads, j.st.Parts[0].GetLead())
+	}
+	for _, l := range leads {
+		if !a.GetMachine() && l.GetLastSeenAt().AsTime().Before(a.GetOccurredAt().AsTime()) {
+			l.LastSeenAt = a.GetOccurredAt()
+		}
+	}
 }
 
 // forget drops the hits that nothing can overrule any more.

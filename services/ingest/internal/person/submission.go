@@ -18,6 +18,7 @@ const (
 	KindConsent  = "consent"
 	KindErase    = "erase"
 	KindRejudge  = "rejudge"
+	KindStep     = "merge_step"
 )
 
 // Submission is one event on its way to a lead: what every adapter makes of

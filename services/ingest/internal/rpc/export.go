@@ -11,13 +11,14 @@ import (
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 )
 
-// ExportLeads answers every lead there is.
+// ExportLeads answers every lead there is. One that is merged into another one is
+// part of that one.
 func (s *Server) ExportLeads(_ *ingestv1.ExportLeadsRequest, stream grpc.ServerStreamingServer[ingestv1.ExportLeadsResponse]) error {
 	for e, err := range s.Ledger.All(stream.Context()) {
 		if err != nil {
 			return fmt.Errorf("export leads: %w", err)
 		}
-		if e.State.GetLead().GetLeadId() == "" {
+		if e.State.GetLead().GetLeadId() == "" || e.State.GetMergedInto() != nil {
 			continue
 		}
 		if err := stream.Send(&ingestv1.ExportLeadsResponse{Lead: e.State.GetLead()}); err != nil {

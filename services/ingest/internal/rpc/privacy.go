@@ -34,6 +34,11 @@ func (s *Server) EraseLead(ctx context.Context, req *ingestv1.EraseLeadRequest) 
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
+	// A merge that was cut short is completed first: what belongs to the person is
+	// found by what their leads say of each other.
+	if _, err := s.Who.Find(ctx, req.GetLeadId()); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return nil, fmt.Errorf("erase lead: %w", err)
+	}
 	c, err := s.Eraser.Erase(ctx, erasure.Request{
 		Lead: req.GetLeadId(), By: req.GetRequestedBy(), Reason: cmp.Or(req.GetReason(), requested),
 	})

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/rpc"
@@ -53,6 +50,8 @@ type Deps struct {
 	// Try sends a sample through a source.
 	Try func(ctx context.Context, req *ingestv1.TestSourceRequest) (*ingestv1.TestSourceResponse, error)
 	Bus *bus.Bus
+	// Who knows which leads are one.
+	Who Registry
 }
 
 // Server answers ingest's calls.
@@ -119,11 +118,11 @@ func (s *Server) GetLead(ctx context.Context, req *ingestv1.GetLeadRequest) (*in
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	e, err := s.Ledger.Get(ctx, req.GetLeadId())
+	e, err := s.Who.Find(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("get lead: %w", err)
 	}
-	leads, err := s.asOfNow(ctx, []*leadv1.Lead{e.State.GetLead()}, false)
+	leads, err := s.asOfNow(ctx, []*leadv1.Lead{whole(e.State)}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +138,16 @@ func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsR
 	}
 	resp := &ingestv1.BatchGetLeadsResponse{Leads: make([]*leadv1.Lead, 0, len(found))}
 	for _, id := range ids {
-		if e, ok := found[id]; ok {
-			resp.Leads = append(resp.Leads, e.State.GetLead())
+		e, ok := found[id]
+		if !ok {
+			continue
 		}
+		if elsewhere(e.State) {
+			if e, err = s.Who.Find(ctx, id); err != nil {
+				return nil, fmt.Errorf("get lead: %w", err)
+			}
+		}
+		resp.Leads = append(resp.Leads, whole(e.State))
 	}
 	if resp.Leads, err = s.asOfNow(ctx, resp.GetLeads(), req.GetFresh()); err != nil {
 		return nil, err
@@ -163,57 +169,13 @@ func (s *Server) ListActivities(ctx context.Context, req *ingestv1.ListActivitie
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	history, err := s.history(ctx, req.GetLeadId())
+	acts, err := s.history(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list activities: %w", err)
 	}
-	for _, from := range history[len(history)-1].State.GetMergedFrom() {
-		more, err := s.Ledger.History(ctx, from)
-		if err != nil && rpc.Status(err).Code() != codes.NotFound {
-			return nil, fmt.Errorf("list activities of merged lead: %w", err)
-		}
-		history = append(history, more...)
-	}
-	acts, err := activities(history)
-	if err != nil {
-		return nil, err
+	if since := req.GetSince(); since != nil {
+		acts = slices.DeleteFunc(acts, func(a *leadv1.Activity) bool { return a.GetOccurredAt().AsTime().Before(since.AsTime()) })
 	}
 	limit := cmp.Or(int(req.GetLimit()), defaultActivities)
 	return &ingestv1.ListActivitiesResponse{Activities: acts[max(0, len(acts)-limit):]}, nil
-}
-
-// history reads a lead's records. The first record is all there is while there
-// is no other, and Redis has that of a lead that came just now.
-func (s *Server) history(ctx context.Context, lead string) ([]ledger.Entry[*ingestv1.State], error) {
-	if e, err := s.Ledger.Peek(ctx, lead); err == nil && e.Record.GetVersion() == 1 {
-		return []ledger.Entry[*ingestv1.State]{e}, nil
-	}
-	return s.Ledger.History(ctx, lead)
-}
-
-// activities reads what was done out of records, in the order it happened.
-func activities(history []ledger.Entry[*ingestv1.State]) ([]*leadv1.Activity, error) {
-	var acts []*leadv1.Activity
-	at := map[string]int{} // where an open or a click is, by its id
-	for _, e := range history {
-		for _, raw := range e.Record.GetEvents() {
-			event := &ingestv1.Event{}
-			if err := proto.Unmarshal(raw, event); err != nil {
-				return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
-			}
-			if a := event.GetActivity(); a != nil {
-				at[a.GetId()] = len(acts)
-				acts = append(acts, a)
-			}
-			if a := event.GetJudged().GetActivity(); a != nil {
-				if i, ok := at[a.GetId()]; ok {
-					acts[i] = a // as it was recorded, with its verdict
-				}
-			}
-		}
-	}
-	slices.SortStableFunc(acts, func(a, b *leadv1.Activity) int {
-		return a.GetOccurredAt().AsTime().Compare(b.GetOccurredAt().AsTime())
-	})
-	return acts, nil
 }

@@ -52,7 +52,7 @@ func (c *cache) get(keys []identity.Key, into map[identity.Key]identity.Entry) (
 }
 
 func stale(k identity.Key, e cached, now time.Time) bool {
-	return (k.Kind == identity.Anonymous || k.Kind == identity.User) && now.Sub(e.read) > browserTTL
+	return k.Kind != identity.Email && k.Kind != identity.External && now.Sub(e.read) > browserTTL
 }
 
 func (c *cache) put(k identity.Key, e identity.Entry) {

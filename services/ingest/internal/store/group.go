@@ -61,7 +61,7 @@ func (g *group) decide(newLead func() string) (writes []write, missing []string)
 		ans := identity.Decide(a, &g.view, newLead)
 		g.view.Assume(ans)
 		for _, k := range ans.Claim {
-			writes = append(writes, write{key: k, to: ans.Lead})
+			writes = append(writes, write{key: k, to: ans.Lead, origin: ans.Origin})
 			if k.Kind == identity.External {
 				g.ours[i] = true
 			}

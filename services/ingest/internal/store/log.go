@@ -68,7 +68,7 @@ func (l claimLog) readPart(ctx context.Context, keys []identity.Key, into map[id
 		if err := proto.Unmarshal(msg.Data, claim); err != nil {
 			return fmt.Errorf("decode identity %d: %w", msg.Sequence, err)
 		}
-		into[bySubject[subject]] = identity.Entry{Lead: strings.Clone(claim.GetLeadId()), Seq: msg.Sequence}
+		into[bySubject[subject]] = identity.Entry{Lead: strings.Clone(claim.GetLeadId()), Origin: strings.Clone(claim.GetOrigin()), Seq: msg.Sequence}
 	}
 	return nil
 }
@@ -77,7 +77,9 @@ func (l claimLog) readPart(ctx context.Context, keys []identity.Key, into map[id
 type write struct {
 	key identity.Key
 	to  string
-	seq uint64
+	// origin is the lead it belongs to within to.
+	origin string
+	seq    uint64
 	// stored is the sequence it got; 0 when somebody else was faster.
 	stored uint64
 }
@@ -167,7 +169,7 @@ func (l claimLog) batch(ctx context.Context, posts []post) error {
 }
 
 func (w write) message() (*nats.Msg, error) {
-	data, err := proto.Marshal(&ingestv1.Claim{LeadId: w.to})
+	data, err := proto.Marshal(&ingestv1.Claim{LeadId: w.to, Origin: w.origin})
 	if err != nil {
 		return nil, fmt.Errorf("encode claim: %w", err)
 	}

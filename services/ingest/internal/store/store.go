@@ -252,7 +252,7 @@ func (b *Book) keep(g *group, writes []write) (all bool) {
 			all = false
 			continue
 		}
-		b.cache.put(w.key, identity.Entry{Lead: w.to, Seq: w.stored})
+		b.cache.put(w.key, identity.Entry{Lead: w.to, Origin: w.origin, Seq: w.stored})
 		b.intro.note(w.to, w.key.Kind)
 	}
 	if all {
@@ -264,12 +264,22 @@ func (b *Book) keep(g *group, writes []write) (all bool) {
 	return false
 }
 
+// Look reads whose a key is, from the log; false when it is nobody's.
+func (b *Book) Look(ctx context.Context, k identity.Key) (identity.Entry, bool, error) {
+	found := map[identity.Key]identity.Entry{}
+	if err := b.log.read(ctx, []identity.Key{k}, found); err != nil {
+		return identity.Entry{}, false, err
+	}
+	e, ok := found[k]
+	return e, ok, nil
+}
+
 // Repoint gives claimed keys to other leads. A key that somebody else moved
 // meanwhile stays where it is.
 func (b *Book) Repoint(ctx context.Context, moves []identity.Repoint) error {
 	writes := make([]write, len(moves))
 	for i, m := range moves {
-		writes[i] = write{key: m.Key, to: m.To, seq: m.Seq}
+		writes[i] = write{key: m.Key, to: m.To, origin: m.Origin, seq: m.Seq}
 	}
 	err := b.log.write(ctx, writes, nil, true)
 	for _, w := range writes {
@@ -277,7 +287,7 @@ func (b *Book) Repoint(ctx context.Context, moves []identity.Repoint) error {
 			b.cache.drop(w.key)
 			continue
 		}
-		b.cache.put(w.key, identity.Entry{Lead: w.to, Seq: w.stored})
+		b.cache.put(w.key, identity.Entry{Lead: w.to, Origin: w.origin, Seq: w.stored})
 	}
 	return err
 }

@@ -19,7 +19,21 @@ var deterministic = proto.MarshalOptions{Deterministic: true} //nolint:gocheckno
 
 // PlainState is what other services may read of a person.
 func PlainState(s *ingestv1.State) *ingestv1.State {
-	return &ingestv1.State{Lead: plainLead(s.GetLead()), MergedFrom: s.GetMergedFrom(), MergedInto: s.GetMergedInto(), ErasedAt: s.GetErasedAt()}
+	return &ingestv1.State{
+		Lead: plainLead(s.GetLead()), MergedFrom: s.GetMergedFrom(), MergedInto: s.GetMergedInto(), ErasedAt: s.GetErasedAt(), Parts: plainParts(s.GetParts()),
+	}
+}
+
+// plainParts say by which merges a lead became what it is, and nothing of what
+// was told.
+func plainParts(parts []*ingestv1.Part) []*ingestv1.Part {
+	var plain []*ingestv1.Part
+	for _, p := range parts {
+		if p.GetMerge() != nil {
+			plain = append(plain, &ingestv1.Part{Lead: &leadv1.Lead{LeadId: p.GetLead().GetLeadId()}, Merge: p.GetMerge()})
+		}
+	}
+	return plain
 }
 
 func plainLead(l *leadv1.Lead) *leadv1.Lead {
@@ -37,7 +51,7 @@ func plainLead(l *leadv1.Lead) *leadv1.Lead {
 // PlainEvent is what other services may read of a fact about a person with this
 // profile.
 func PlainEvent(e *ingestv1.Event, p *leadv1.Profile) *ingestv1.Event {
-	plain := &ingestv1.Event{OccurredAt: e.GetOccurredAt(), Source: e.GetSource()}
+	plain := &ingestv1.Event{OccurredAt: e.GetOccurredAt(), Source: e.GetSource(), OriginLeadId: e.GetOriginLeadId()}
 	switch f := e.GetFact().(type) {
 	case *ingestv1.Event_Captured:
 		plain.Fact = &ingestv1.Event_Captured{Captured: &ingestv1.Captured{}}

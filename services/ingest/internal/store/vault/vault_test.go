@@ -234,7 +234,7 @@ func TestEveryFieldIsEitherPlainOrHidden(t *testing.T) {
 	hidden := map[protoreflect.FullName]bool{}
 	for _, f := range strings.Fields(`
 		State.emails Lead.profile Lead.user_ids Lead.anonymous_ids Lead.first_touch Lead.last_touch Lead.consents
-		State.parts State.times State.joining State.leaving State.apart State.mails State.requests State.signals State.hits State.hits_total Activity.hit Lead.external_ids Lead.phones
+		Part.times Part.emails Part.recent_ids State.times State.joining State.leaving State.apart State.mails State.requests State.signals State.hits State.hits_total Activity.hit Lead.external_ids Lead.phones
 		Consent.request_id Consent.requested_at Consent.proof Consent.by Consent.asked_at SuppressionLifted.reason SuppressionLifted.by
 		Captured.external_id Consent.text Consent.text_version Consent.source Consent.source_url Consent.ip Consent.user_agent`) {
 		hidden[protoreflect.FullName(f)] = true
@@ -242,6 +242,11 @@ func TestEveryFieldIsEitherPlainOrHidden(t *testing.T) {
 	state := filled((&ingestv1.State{}).ProtoReflect(), 0).Interface().(*ingestv1.State)
 	judge(t, hidden, state.ProtoReflect(), PlainState(state).ProtoReflect())
 	judge(t, hidden, state.GetLead().ProtoReflect(), PlainState(state).GetLead().ProtoReflect())
+	part := PlainState(state).GetParts()[0]
+	judge(t, hidden, state.GetParts()[0].ProtoReflect(), part.ProtoReflect())
+	if want := (&leadv1.Lead{LeadId: part.GetLead().GetLeadId()}); !proto.Equal(part.GetLead(), want) {
+		t.Errorf("a part shows %v and should show %v", part.GetLead(), want)
+	}
 	facts := (&ingestv1.Event{}).ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
 	for i := range facts.Len() {
 		e := (&ingestv1.Event{}).ProtoReflect()
