@@ -23,7 +23,9 @@ func leadPart(owner Ingest) part {
 			if err := proto.Unmarshal(raw, state); err != nil {
 				return err
 			}
-			view.Lead = Facts(state.GetLead())
+			if state.GetMergedInto() == nil { // who turned out to be another one is nobody any more
+				view.Lead = Facts(state.GetLead())
+			}
 			return nil
 		},
 		ask: func(ctx context.Context, ids []string, views map[string]*leadv1.View) error {

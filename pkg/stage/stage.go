@@ -49,6 +49,10 @@ const (
 	Suppressed Trigger = "suppressed"
 	// Erased: the person asked to be forgotten.
 	Erased Trigger = "erased"
+	// Merged: the lead turned out to be another one.
+	Merged Trigger = "merged"
+	// Restored: leads that were one are separated, and each goes on by itself.
+	Restored Trigger = "restored"
 )
 
 // Reason says why the guard let a trigger pass or not. The reason of a change
@@ -110,12 +114,12 @@ func IsWithSales(s leadv1.Stage) bool {
 }
 
 // IsClosed reports whether nobody has to do anything about the lead any more:
-// won, lost, disqualified, inactive, suppressed or erased. Some of them open
-// again when the person comes back.
+// won, lost, disqualified, inactive, suppressed, erased or merged. Some of them
+// open again when the person comes back.
 func IsClosed(s leadv1.Stage) bool {
 	switch s {
 	case leadv1.Stage_STAGE_WON, leadv1.Stage_STAGE_LOST, leadv1.Stage_STAGE_DISQUALIFIED,
-		leadv1.Stage_STAGE_INACTIVE, leadv1.Stage_STAGE_SUPPRESSED, leadv1.Stage_STAGE_ERASED:
+		leadv1.Stage_STAGE_INACTIVE, leadv1.Stage_STAGE_SUPPRESSED, leadv1.Stage_STAGE_ERASED, leadv1.Stage_STAGE_MERGED:
 		return true
 	default:
 		return false

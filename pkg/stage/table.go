@@ -36,11 +36,12 @@ const (
 	inactive     = leadv1.Stage_STAGE_INACTIVE
 	suppressed   = leadv1.Stage_STAGE_SUPPRESSED
 	erased       = leadv1.Stage_STAGE_ERASED
+	merged       = leadv1.Stage_STAGE_MERGED
 )
 
 // Table is the whole state machine, one row per trigger.
 func Table() []Transition {
-	rows := make([]Transition, 0, 17)
+	rows := make([]Transition, 0, 19)
 	for _, t := range triggers() {
 		row, _ := transitionOf(t)
 		rows = append(rows, row)
@@ -51,7 +52,7 @@ func Table() []Transition {
 func triggers() []Trigger {
 	return []Trigger{
 		Captured, Scored, CrossedThreshold, FastTrack, Cooled, Assigned, Accepted, Confirmed, Won,
-		Lost, Rejected, Recycled, Resumed, Disqualified, Exhausted, Suppressed, Erased,
+		Lost, Rejected, Recycled, Resumed, Disqualified, Exhausted, Suppressed, Erased, Merged, Restored,
 	}
 }
 
@@ -98,8 +99,29 @@ func transitionOf(on Trigger) (Transition, bool) {
 	case Suppressed:
 		return row(stages{nurturing}, stages{unknown, fresh, qualified, rejected, recycled, inactive}, suppressed, "ingest", "must not be contacted")
 	case Erased:
-		return row(nil, append(All()[:len(All())-1], unknown), erased, "ingest", "asked to be forgotten")
+		return row(nil, without(erased), erased, "ingest", "asked to be forgotten")
+	case Merged:
+		return row(nil, without(erased, merged), merged, "ingest", "turned out to be another lead, which counts in its stead")
+	case Restored:
+		return row(stages{merged}, stages{assigned, accepted, confirmed, won, lost, disqualified}, nurturing, "scoring", "leads that were one are separated: what one of them had of the other is not true of it any more")
 	default:
 		return Transition{}, false
+	}
+}
+
+// without are all stages but some, and no stage at all.
+func without(some ...leadv1.Stage) stages {
+	rest := slices.DeleteFunc(All(), func(s leadv1.Stage) bool { return slices.Contains(some, s) })
+	return append(rest, unknown)
+}
+
+// Resumes is the stage that a lead which was merged goes on in when it is one of
+// its own again: the one it had. One that was ready is judged anew.
+func Resumes(before leadv1.Stage) leadv1.Stage {
+	switch before {
+	case unknown, fresh, qualified, merged:
+		return nurturing
+	default:
+		return before
 	}
 }
