@@ -20,6 +20,10 @@ func (t *turn) conclude() ledger.Change[*scoringv1.State] {
 	if t.reason == "" {
 		return ledger.Unchanged[*scoringv1.State](string(ReasonNothing))
 	}
+	if t.isMerged() {
+		return t.closed()
+	}
+	score.Sum(t.model, t.state, t.group())
 	score.Prune(t.model, t.state, t.now)
 	t.read()
 	t.settleStage()
@@ -29,7 +33,7 @@ func (t *turn) conclude() ledger.Change[*scoringv1.State] {
 	t.state.Score.FastTrack = t.state.GetFastTrackRule() != ""
 	t.tell(qualified)
 	return ledger.Change[*scoringv1.State]{
-		State: t.state, Events: messages(t.events), WakeAt: t.wakeAt(verdict), Reason: string(t.reason),
+		State: t.state, Events: messages(t.events), WakeAt: t.orTies(t.wakeAt(verdict)), Reason: string(t.reason),
 	}
 }
 
@@ -103,6 +107,7 @@ func (t *turn) tell(qualified bool) {
 	if qualified {
 		t.emit(&scoringv1.Event{Fact: &scoringv1.Event_Qualified{Qualified: &scoringv1.Qualified{
 			Score: score.Copy(sc), Reasons: score.Reasons(t.model, t.state, t.now), Why: t.state.GetQualifiedWhy(),
+			MergedFrom: t.state.GetTies().GetFromLeadIds(),
 		}}})
 	}
 }

@@ -34,6 +34,7 @@ func decode[E proto.Message](in ledger.Input, newEvent func() E) (*ledgerv1.Reco
 // profile is the lead as ingest knows it, decoded when somebody asks.
 type profile struct {
 	raw   []byte
+	state *ingestv1.State
 	lead  *leadv1.Lead
 	facts *leadv1.Facts
 }
@@ -46,7 +47,7 @@ func (p *profile) load() error {
 	if err := proto.Unmarshal(p.raw, state); err != nil {
 		return fmt.Errorf("decode profile: %w", err)
 	}
-	p.lead = state.GetLead()
+	p.state, p.lead = state, state.GetLead()
 	if p.lead == nil {
 		p.lead = &leadv1.Lead{}
 	}

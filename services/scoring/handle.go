@@ -34,6 +34,7 @@ func (f folder) fold(s *scoringv1.State, in ledger.Input, now time.Time) (ledger
 	switch {
 	case in.Due():
 		t.note(ReasonDue)
+		err = t.take(in.View)
 	case in.Stream == bus.Leads:
 		err = f.lead(t, in)
 	case in.Stream == bus.Handoff:
@@ -52,13 +53,33 @@ func (f folder) lead(t *turn, in ledger.Input) error {
 		return err
 	}
 	person := &profile{raw: record.GetState()}
+	t.seq = in.Seq
+	if closes(events) { // what it did before it closed counts
+		if err := f.events(t, events, person); err != nil {
+			return err
+		}
+	}
+	if tied(events) {
+		if err := t.follow(person, events); err != nil {
+			return err
+		}
+	}
+	if t.isMerged() {
+		return nil
+	}
 	if t.isFirst() || t.isStale() || changesPerson(events) {
 		if err := t.person(person); err != nil {
 			return err
 		}
 	}
+	return f.events(t, events, person)
+}
+
+// events takes in what the lead did.
+func (f folder) events(t *turn, events []*ingestv1.Event, person *profile) error {
 	for _, e := range events {
 		var err error
+		t.origin = e.GetOriginLeadId()
 		switch f := e.GetFact().(type) {
 		case *ingestv1.Event_Activity:
 			if !f.Activity.GetPending() {

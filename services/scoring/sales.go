@@ -34,6 +34,13 @@ func (t *turn) salesFact(e *handoffv1.Event) {
 		t.answered(&scoringv1.Answered{Stage: leadv1.Stage_STAGE_DISQUALIFIED, Reason: fact.Disqualified.GetReason()})
 		t.trigger(stage.Disqualified)
 		t.state.FastTrackRule = ""
+	case *handoffv1.Event_TakenOver:
+		t.note(ReasonSales)
+		t.takenOver(fact.TakenOver.GetStatus())
+	case *handoffv1.Event_GivenBack:
+		t.note(ReasonSales)
+		t.state.Score.Qualified = false
+		t.trigger(stage.Restored)
 	case *handoffv1.Event_OutcomeRecorded:
 		t.note(ReasonSales)
 		t.outcome(fact.OutcomeRecorded)
@@ -82,4 +89,33 @@ func (t *turn) giveBack() {
 	t.state.FastTrackRule = ""
 	t.state.FlippedAt = t.stamp
 	t.state.OwedPoints = t.model.Renew
+}
+
+// takenOver follows what sales did with this person under another id: the stage
+// is where that one was. Its answers were counted there.
+func (t *turn) takenOver(status handoffv1.HandoffStatus) {
+	t.state.FastTrackRule = ""
+	for _, on := range taken(status) {
+		t.trigger(on)
+	}
+}
+
+// taken gives the triggers that lead to where a status of handoff is.
+func taken(status handoffv1.HandoffStatus) []stage.Trigger {
+	switch status {
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED:
+		return []stage.Trigger{stage.Assigned}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_ACCEPTED:
+		return []stage.Trigger{stage.Assigned, stage.Accepted}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_SALES_QUALIFIED:
+		return []stage.Trigger{stage.Assigned, stage.Confirmed}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_WON:
+		return []stage.Trigger{stage.Assigned, stage.Won}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_LOST:
+		return []stage.Trigger{stage.Assigned, stage.Lost}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_DISQUALIFIED:
+		return []stage.Trigger{stage.Disqualified}
+	default:
+		return nil
+	}
 }

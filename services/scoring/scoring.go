@@ -102,7 +102,7 @@ func (s *Service) openLedger(cfg Config) error {
 		Service: "scoring",
 		Stream:  bus.Scores,
 		New:     func() *scoringv1.State { return &scoringv1.State{} },
-		Fold:    folder{s.model}.fold,
+		Fold:    folder{s.model}.fold, Enrich: s.hear,
 		Sources: []ledger.Source{
 			{Stream: bus.Leads, Kinds: []string{bus.KindState}},
 			{Stream: bus.Handoff, Kinds: []string{bus.KindState}, Patient: true},

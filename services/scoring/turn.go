@@ -28,6 +28,10 @@ const (
 	// ReasonVerdict: an open or a click turned out to be a machine's.
 	ReasonVerdict Reason = "judged_again"
 	ReasonErased  Reason = "erased"
+	// ReasonMerged: the lead turned out to be another one, or another one turned
+	// out to be it. ReasonRestored: leads that were one are separated.
+	ReasonMerged   Reason = "merged"
+	ReasonRestored Reason = "restored"
 	// ReasonNothing: no rule is about what happened; nothing is recorded.
 	ReasonNothing Reason = "nothing_scored"
 )
@@ -46,6 +50,10 @@ type turn struct {
 	reason Reason
 	// told: the evidence changed, so that Scored is due even if the sum is the same.
 	told bool
+	// seq is the place of the input in LEADS, 0 for others; origin is the lead that
+	// the event at hand is about, when that one is merged into this one.
+	seq    uint64
+	origin string
 }
 
 // shown is what others see of a score beside its points.
@@ -166,7 +174,7 @@ func (t *turn) count(a *leadv1.Activity, at time.Time) {
 				continue
 			}
 		}
-		points := score.Count(t.state, rule, at)
+		points := score.Count(t.counters(), rule, at)
 		if points == 0 {
 			continue
 		}

@@ -79,7 +79,7 @@ func (t *turn) takeBack(a *leadv1.Activity) {
 		t.note(ReasonVerdict)
 		t.told = true
 		if rule := t.model.Rule(h.GetRule()); rule != nil {
-			score.TakeBack(t.state, rule, h.GetPoints(), h.GetAt().AsTime())
+			score.TakeBack(t.counters(), rule, h.GetPoints(), h.GetAt().AsTime(), len(t.state.GetShares()) > 0)
 			if t.state.GetOwedPoints() > 0 && h.GetPoints() > 0 {
 				t.state.OwedPoints += h.GetPoints()
 			}

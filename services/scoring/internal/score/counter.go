@@ -50,8 +50,8 @@ func Value(c *scoringv1.Counter, at time.Time, halfLife time.Duration) float64 {
 
 // Count adds one activity to the counter of a rule and answers the points that
 // the rule's daily cap let pass.
-func Count(s *scoringv1.State, rule *model.Rule, at time.Time) float64 {
-	c := counterOf(s, rule.ID)
+func Count(counters *[]*scoringv1.Counter, rule *model.Rule, at time.Time) float64 {
+	c := counterOf(counters, rule.ID)
 	points := allow(c, rule, at)
 	if points == 0 {
 		return 0
@@ -65,15 +65,15 @@ func Count(s *scoringv1.State, rule *model.Rule, at time.Time) float64 {
 
 // TakeBack takes points away that Count added for an activity of that moment, and
 // gives its day the allowance back. Nothing is left to take from a counter that
-// has faded away.
-func TakeBack(s *scoringv1.State, rule *model.Rule, points float64, at time.Time) {
-	i, found := slices.BinarySearchFunc(s.GetCounters(), rule.ID, func(c *scoringv1.Counter, id string) int {
+// has faded away, unless they were counted elsewhere and are taken away here.
+func TakeBack(counters *[]*scoringv1.Counter, rule *model.Rule, points float64, at time.Time, elsewhere bool) {
+	_, found := slices.BinarySearchFunc(*counters, rule.ID, func(c *scoringv1.Counter, id string) int {
 		return cmp.Compare(c.GetRule(), id)
 	})
-	if !found {
+	if !found && !elsewhere {
 		return
 	}
-	c := s.Counters[i]
+	c := counterOf(counters, rule.ID)
 	Bump(c, -points, at, rule.HalfLife)
 	switch day := dayOf(at); {
 	case math.IsInf(rule.DailyCap, 1):
@@ -85,14 +85,14 @@ func TakeBack(s *scoringv1.State, rule *model.Rule, points float64, at time.Time
 }
 
 // counterOf finds a rule's counter or makes it, keeping the order by rule.
-func counterOf(s *scoringv1.State, rule string) *scoringv1.Counter {
-	i, found := slices.BinarySearchFunc(s.GetCounters(), rule, func(c *scoringv1.Counter, id string) int {
+func counterOf(counters *[]*scoringv1.Counter, rule string) *scoringv1.Counter {
+	i, found := slices.BinarySearchFunc(*counters, rule, func(c *scoringv1.Counter, id string) int {
 		return cmp.Compare(c.GetRule(), id)
 	})
 	if !found {
-		s.Counters = slices.Insert(s.Counters, i, &scoringv1.Counter{Rule: rule})
+		*counters = slices.Insert(*counters, i, &scoringv1.Counter{Rule: rule})
 	}
-	return s.Counters[i]
+	return (*counters)[i]
 }
 
 // allow takes the points of one activity from the allowance of its UTC day.
@@ -125,8 +125,15 @@ func dayOf(at time.Time) int64 {
 // Prune drops the counters that do not count any more: faded to nothing and of
 // a day whose allowance is over, or of a rule the model does not have.
 func Prune(m *model.Model, s *scoringv1.State, now time.Time) {
+	s.Counters = prune(m, s.GetCounters(), now)
+	for _, sh := range s.GetShares() {
+		sh.Counters = prune(m, sh.GetCounters(), now)
+	}
+}
+
+func prune(m *model.Model, counters []*scoringv1.Counter, now time.Time) []*scoringv1.Counter {
 	today := dayOf(now)
-	s.Counters = slices.DeleteFunc(s.Counters, func(c *scoringv1.Counter) bool {
+	return slices.DeleteFunc(counters, func(c *scoringv1.Counter) bool {
 		rule := m.Rule(c.GetRule())
 		if rule == nil {
 			return true

@@ -142,7 +142,7 @@ func TestADayCountsOnlyUpToItsCap(t *testing.T) {
 		3 * time.Hour,      // late, for the full day before
 		2 * day, -30 * day, // late by a month: takes the allowance of the day before, which is used up
 	} {
-		got = append(got, score.Count(s, rule, start.Add(at)))
+		got = append(got, score.Count(&s.Counters, rule, start.Add(at)))
 	}
 	want := []float64{10, 10, 0, 10, 10, 0, 10, 0}
 	for i := range want {
@@ -158,7 +158,7 @@ func TestTheLastPointsOfADayAreCountedInPart(t *testing.T) {
 	s := &scoringv1.State{}
 	total := 0.0
 	for range 5 {
-		total += score.Count(s, &rule, start)
+		total += score.Count(&s.Counters, &rule, start)
 	}
 	near(t, "points of the day", total, 25, 0)
 }
@@ -168,10 +168,10 @@ func TestReasonsNameEachRuleAndWhatTheCapTakesAway(t *testing.T) {
 	s := &scoringv1.State{FitRules: []string{"large", "served", "student"}}
 	for i := range 9 {
 		at := start.Add(time.Duration(i) * day)
-		score.Count(s, m.Rule("pricing"), at)
-		score.Count(s, m.Rule("pricing"), at)
+		score.Count(&s.Counters, m.Rule("pricing"), at)
+		score.Count(&s.Counters, m.Rule("pricing"), at)
 	}
-	score.Count(s, m.Rule("unsubscribed"), start.Add(9*day))
+	score.Count(&s.Counters, m.Rule("unsubscribed"), start.Add(9*day))
 	var lines []string
 	for _, r := range score.Reasons(m, s, start.Add(9*day)) {
 		lines = append(lines, strings.Join([]string{r.GetGroup(), r.GetRule(), r.GetText()}, "|"))
@@ -219,7 +219,7 @@ func anyState(t *rapid.T, m *model.Model) *scoringv1.State {
 	}
 	for range rapid.IntRange(0, 40).Draw(t, "activities") {
 		id := rapid.SampledFrom([]string{"pricing", "read", "clicked", "unsubscribed"}).Draw(t, "rule")
-		score.Count(s, m.Rule(id), start.Add(time.Duration(rapid.Int64Range(0, int64(30*day)).Draw(t, "when"))))
+		score.Count(&s.Counters, m.Rule(id), start.Add(time.Duration(rapid.Int64Range(0, int64(30*day)).Draw(t, "when"))))
 	}
 	return s
 }
