@@ -106,6 +106,24 @@ func TestUnsubscribingStopsTheNextMail(t *testing.T) {
 	}
 }
 
+func TestThePlannedMailOfALeadThatWasMergedDoesNotGoOut(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t).start()
+	r.capture("lead1")
+	r.stage("lead1", leadv1.Stage_STAGE_NURTURING)
+	r.eventually("the first mail arrives", func() bool { return len(r.mailsTo("lead1")) == 1 })
+	r.mu.Lock() // ingest answers the survivor when it is asked for the lead
+	r.people["lead1"].LeadId, r.people["lead1"].MergedFrom = "lead2", []string{"lead1"}
+	r.mu.Unlock()
+	r.eventually("the next touch is skipped", func() bool {
+		resp, err := r.client.ListTouches(t.Context(), &campaignv1.ListTouchesRequest{LeadId: "lead1"})
+		return err == nil && len(resp.GetTouches()) > 1 && resp.GetTouches()[1].GetReason() == "merged"
+	})
+	if n := len(r.mailsTo("lead1")); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
 func TestPeopleCanEnrollAndExitByHand(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t).start()

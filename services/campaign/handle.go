@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -10,6 +11,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/ties"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -33,11 +35,18 @@ func (s *Service) fold(state *campaignv1.State, in ledger.Input, now time.Time) 
 	case in.Tombstone:
 		return changeOf(journey.Forget(in.Lead, now)), nil
 	}
-	book, err := s.book(in, state)
+	pin, err := readPin(in.View)
+	if err != nil {
+		return ledger.Change[*campaignv1.State]{}, err
+	}
+	book, err := s.book(pin, state)
 	if err != nil {
 		return ledger.Change[*campaignv1.State]{}, err
 	}
 	t := journey.Begin(book, state, in.Lead, now)
+	if in.Due() {
+		t.Take(pin.GetTaken())
+	}
 	if err := tell(t, in); err != nil {
 		return ledger.Change[*campaignv1.State]{}, err
 	}
@@ -46,15 +55,19 @@ func (s *Service) fold(state *campaignv1.State, in ledger.Input, now time.Time) 
 
 // book finds the programs the decision is made by, and makes sure that every
 // version the lead is on is at hand. A bucket that cannot be read is waited for.
-func (s *Service) book(in ledger.Input, state *campaignv1.State) (*program.Book, error) {
+func (s *Service) book(pin *campaignv1.Pin, state *campaignv1.State) (*program.Book, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), programPatience)
 	defer cancel()
-	book, err := s.programs.Book(ctx, string(in.View))
+	book, err := s.programs.Book(ctx, pin.GetBook())
 	if err != nil {
 		return nil, ledger.Transient(err)
 	}
-	for _, e := range state.GetEnrollments() {
-		if e.GetStatus() != campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE {
+	stays := slices.Clone(state.GetEnrollments())
+	for _, k := range pin.GetTaken() {
+		stays = append(stays, k.GetStays()...)
+	}
+	for _, e := range stays {
+		if !journey.GoesOn(e) {
 			continue
 		}
 		if _, err := s.programs.Program(ctx, e.GetVersion()); err != nil {
@@ -62,14 +75,6 @@ func (s *Service) book(in ledger.Input, state *campaignv1.State) (*program.Book,
 		}
 	}
 	return book, nil
-}
-
-// pin notes in every input by which programs it is decided.
-func (s *Service) pin(_ context.Context, ins []*ledger.Input) error {
-	for _, in := range ins {
-		in.View = []byte(s.programs.Current().ID)
-	}
-	return nil
 }
 
 func tell(t *journey.Turn, in ledger.Input) error {
@@ -95,6 +100,9 @@ func tellLead(t *journey.Turn, in ledger.Input) error {
 	events, err := ledger.Records(in, state, func() *ingestv1.Event { return &ingestv1.Event{} })
 	if err != nil {
 		return err
+	}
+	if ties.Concerns(in.Data) {
+		t.Follow(state, events, in.Seq)
 	}
 	for _, e := range events {
 		if e.GetConfirmationAsked() != nil {
@@ -172,7 +180,8 @@ func stageOf(status handoffv1.HandoffStatus) leadv1.Stage {
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_LOST:
 		return leadv1.Stage_STAGE_LOST
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_UNSPECIFIED, handoffv1.HandoffStatus_HANDOFF_STATUS_HELD,
-		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN, handoffv1.HandoffStatus_HANDOFF_STATUS_ERASED:
+		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN, handoffv1.HandoffStatus_HANDOFF_STATUS_MERGED,
+		handoffv1.HandoffStatus_HANDOFF_STATUS_ERASED:
 		return leadv1.Stage_STAGE_UNSPECIFIED
 	}
 	return leadv1.Stage_STAGE_UNSPECIFIED

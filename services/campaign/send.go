@@ -56,7 +56,8 @@ func (s *Service) states(ctx context.Context, leads []string) (map[string]*campa
 	return states, nil
 }
 
-// people asks ingest who the leads are and what they allow, as of now.
+// people asks ingest who the leads are and what they allow, as of now. A lead that
+// turned out to be another one is that one.
 func (s *Service) people(ctx context.Context, leads []string) (map[string]*leadv1.Lead, error) {
 	resp, err := s.deps.Ingest.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: leads, Fresh: true})
 	if err != nil {
@@ -65,6 +66,9 @@ func (s *Service) people(ctx context.Context, leads []string) (map[string]*leadv
 	people := make(map[string]*leadv1.Lead, len(leads))
 	for _, l := range resp.GetLeads() {
 		people[l.GetLeadId()] = l
+		for _, from := range l.GetMergedFrom() {
+			people[from] = l
+		}
 	}
 	return people, nil
 }

@@ -35,6 +35,10 @@ const (
 	StageClosed Reason = "stage_closed"
 	// QuietHours: it is night where the lead lives.
 	QuietHours Reason = "quiet_hours"
+	// Merged: the lead turned out to be another one, which goes on in its stead.
+	Merged Reason = "merged"
+	// SentBefore: the same person got this mail as a lead that was merged into it.
+	SentBefore Reason = "sent_before_merge"
 	// FrequencyCap: the lead got as many mails as the program allows.
 	FrequencyCap Reason = "frequency_cap"
 )

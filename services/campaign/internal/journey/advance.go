@@ -19,6 +19,8 @@ import (
 func (t *Turn) run() {
 	if why, ours := t.ours(); !ours {
 		t.leaveAll(why)
+	} else {
+		t.resume()
 	}
 	for {
 		for _, e := range t.active() {
@@ -33,7 +35,7 @@ func (t *Turn) run() {
 
 func (t *Turn) leaveAll(why string) {
 	for _, e := range t.active() {
-		if !t.transactional(e) {
+		if why == endMerged || !t.transactional(e) {
 			t.end(e, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_EXITED, why)
 		}
 	}
@@ -167,8 +169,10 @@ func (t *Turn) end(e *campaignv1.Enrollment, status campaignv1.EnrollmentStatus,
 		t.settle(touch, campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, "enrollment_ended")
 	}
 	e.Status, e.EndedWhy, e.EndedAt = status, why, timestamppb.New(t.now)
-	e.Step, e.TouchId = "", ""
-	e.DueAt, e.StepAt, e.DeferSince = nil, nil, nil
+	if why != endMerged { // that one may go on from where it is
+		e.Step, e.TouchId = "", ""
+		e.DueAt, e.StepAt, e.DeferSince = nil, nil, nil
+	}
 	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_Exited{Exited: &campaignv1.Exited{Enrollment: cloned(e)}}})
 }
 

@@ -49,8 +49,8 @@ func (t *Turn) enter() bool {
 // may reports whether a program may do anything with the lead now: one that asks
 // for a confirmation always, the others while the lead is marketing's.
 func (t *Turn) may(p *program.Program) bool {
-	_, ours := t.ours()
-	return ours || p.Rules.Transactional
+	why, ours := t.ours()
+	return ours || p.Rules.Transactional && why != endMerged
 }
 
 // transactional reports whether an enrollment only asks for a confirmation.
@@ -62,6 +62,9 @@ func (t *Turn) transactional(e *campaignv1.Enrollment) bool {
 // forbids names what keeps the lead from entering a program; empty for nothing.
 func (t *Turn) forbids(p *program.Program) string {
 	last := t.lastStay(p.Name)
+	if last == nil {
+		last = t.takenStay(p.Name)
+	}
 	switch {
 	case active(last):
 		return "already_enrolled"

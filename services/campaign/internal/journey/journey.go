@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/stage"
+	"github.com/nurturehq/nurture/pkg/ties"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
@@ -37,6 +38,8 @@ const (
 	whyCondition = "condition"
 	whyRecycled  = "recycled"
 	whyByHand    = "by_hand"
+	whyMerged    = "merged"
+	whyRestored  = "restored"
 
 	endFinished   = "finished"
 	endGoal       = "goal"
@@ -44,6 +47,8 @@ const (
 	endWithSales  = "with_sales"
 	endSuppressed = "suppressed"
 	endVersion    = "version_lost"
+	endMerged     = "merged"
+	endSeparated  = "unmerged"
 
 	stepWaited  = "waited"
 	stepTimeout = "timeout"
@@ -255,6 +260,8 @@ func (t *Turn) emit(e *campaignv1.Event) {
 // ours reports whether marketing may work on the lead; if not, why not.
 func (t *Turn) ours() (string, bool) {
 	switch {
+	case t.s.GetTies().GetIntoLeadId() != "", t.s.Stage == leadv1.Stage_STAGE_MERGED:
+		return endMerged, false
 	case t.s.View.Lead.GetSuppressed():
 		return endSuppressed, false
 	case stage.IsWithSales(t.s.Stage):
@@ -269,10 +276,14 @@ func (t *Turn) ours() (string, bool) {
 // wakeAt is the earliest moment anything waits for. A lead that is ours is
 // looked at again after the review time whatever happens: nobody is forgotten.
 func (t *Turn) wakeAt() time.Time {
+	next := ties.Next(t.s.GetTies(), t.now)
 	if _, ours := t.ours(); !ours && len(t.active()) == 0 {
-		return time.Time{}
+		return next
 	}
 	wake := t.now.Add(t.book.Review)
+	if !next.IsZero() && next.Before(wake) {
+		wake = next
+	}
 	for _, e := range t.s.Enrollments {
 		if active(e) && e.DueAt != nil && e.DueAt.AsTime().Before(wake) {
 			wake = e.DueAt.AsTime()

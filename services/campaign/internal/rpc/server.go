@@ -90,6 +90,7 @@ func (s *Server) ListTouches(ctx context.Context, req *campaignv1.ListTouchesReq
 // Enroll puts a lead into a program by hand. What is known about the lead is
 // asked of the other services: campaign may not have met it yet.
 func (s *Server) Enroll(ctx context.Context, req *campaignv1.EnrollRequest) (*campaignv1.EnrollResponse, error) {
+	req.LeadId = s.survivor(ctx, req.GetLeadId())
 	views, err := s.View(ctx, []string{req.GetLeadId()})
 	if err != nil {
 		return nil, fmt.Errorf("enroll %s: %w", req.GetLeadId(), err)
@@ -107,6 +108,7 @@ func (s *Server) Enroll(ctx context.Context, req *campaignv1.EnrollRequest) (*ca
 
 // Exit takes a lead out of a program.
 func (s *Server) Exit(ctx context.Context, req *campaignv1.ExitRequest) (*campaignv1.ExitResponse, error) {
+	req.LeadId = s.survivor(ctx, req.GetLeadId())
 	state, err := s.update(ctx, req.GetLeadId(), CommandExit, req)
 	if err != nil {
 		return nil, err
@@ -125,6 +127,23 @@ func (s *Server) ResolveTouch(ctx context.Context, req *campaignv1.ResolveTouchR
 		return nil, fmt.Errorf("resolve touch: %w", journey.ErrUnknownTouch)
 	}
 	return &campaignv1.ResolveTouchResponse{Touch: state.GetTouches()[i]}, nil
+}
+
+// maxHops bounds how often a merged lead is followed.
+const maxHops = 12
+
+// survivor is the lead that a lead turned out to be; itself when it is nobody
+// else. One that cannot be read is told so by the command.
+func (s *Server) survivor(ctx context.Context, lead string) string {
+	for range maxHops {
+		e, err := s.Ledger.Peek(ctx, lead)
+		into := e.State.GetTies().GetIntoLeadId()
+		if err != nil || into == "" {
+			break
+		}
+		lead = into
+	}
+	return lead
 }
 
 func (s *Server) update(ctx context.Context, lead, kind string, command proto.Message) (*campaignv1.State, error) {

@@ -42,6 +42,14 @@ func (s *Sender) lookAgain(ctx context.Context, jobs []*job) {
 			return
 		}
 		j.lead = leads[j.msg.Lead]
+		switch {
+		case j.isMerged():
+			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, reason: string(gate.Merged)})
+			return
+		case !j.knowsAll():
+			s.putBack(ctx, j, Attempt{Reason: reasonMerging})
+			return
+		}
 		if reason := gate.Forbidden(j.program.Rules, j.lead); reason != gate.Clear {
 			s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED, reason: string(reason)})
 		}

@@ -13,6 +13,7 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/gate"
+	"github.com/nurturehq/nurture/services/campaign/internal/journey"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 )
 
@@ -153,6 +154,9 @@ func (s *Sender) decide(ctx context.Context, jobs []*job) {
 			return
 		}
 		j.step, _ = j.program.Step(j.touch.GetStep())
+		if s.isOne(ctx, j) {
+			return
+		}
 		switch d := gate.Decide(j.program.Rules, s.facts(j, now)); d.Verdict {
 		case gate.Defer:
 			s.withhold(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, reason: string(d.Reason), retryAt: d.Until})
@@ -183,7 +187,7 @@ func (s *Sender) facts(j *job, touch *campaignv1.Touch) gate.Facts {
 			f.Enrolled = e.GetStatus() == campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE
 		}
 	}
-	for _, at := range j.state.GetSends() {
+	for _, at := range journey.Sends(j.state) {
 		f.Sends = append(f.Sends, at.AsTime())
 	}
 	return f
