@@ -8,7 +8,9 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/ties"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 
 	"github.com/nurturehq/nurture/services/handoff/internal/desk"
@@ -89,8 +91,21 @@ func (h handler) qualified(s state, in ledger.Input, q *scoringv1.Qualified, now
 	return changed(h.desk.Qualify(s, q, view, now)), nil
 }
 
+// tied follows which leads are one person.
+func (h handler) tied(s state, in ledger.Input, now time.Time) (change, error) {
+	told := &ingestv1.State{}
+	events, err := ledger.Records(in, told, func() *ingestv1.Event { return &ingestv1.Event{} })
+	if err != nil {
+		return change{}, err
+	}
+	return changed(h.desk.Follow(s, in.Lead, desk.Told{State: told, Events: events, Seq: in.Seq}, now)), nil
+}
+
 // leadChanged matters to a held lead alone, so nothing is decoded for others.
 func (h handler) leadChanged(s state, in ledger.Input, now time.Time) (change, error) {
+	if in.Stream == bus.Leads && ties.Concerns(in.Data) {
+		return h.tied(s, in, now)
+	}
 	view, err := viewOf(in)
 	if err != nil {
 		return change{}, err
@@ -103,7 +118,7 @@ func (h handler) due(s state, in ledger.Input, now time.Time) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	return changed(h.desk.Due(s, view, now)), nil
+	return changed(h.desk.Due(s, in.Lead, view, now)), nil
 }
 
 // outcome is what became of an attempt: a command of the deliverer. (It was a

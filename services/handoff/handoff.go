@@ -148,8 +148,13 @@ func (s *Service) openLedger(cfg Config, routes Routes) error {
 			{Stream: bus.Leads, Kinds: []string{bus.KindState}, Patient: true},
 			{Stream: bus.Handoff, Kinds: []string{bus.KindOutcome + ".*"}, Patient: true},
 		},
-		Enrich: router.Enrich,
-		Lanes:  cfg.Lanes,
+		Enrich: func(ctx context.Context, ins []*ledger.Input) error {
+			if err := router.Enrich(ctx, ins); err != nil {
+				return err
+			}
+			return s.hear(ctx, ins)
+		},
+		Lanes: cfg.Lanes,
 	}, ledger.Deps{Bus: s.deps.Bus, Redis: s.deps.Redis, Log: s.deps.Log, Now: s.deps.Now})
 	if err != nil {
 		return fmt.Errorf("open ledger: %w", err)

@@ -221,7 +221,7 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 	parts := dossier.Parts{Handoff: h}
 	disabled := false
 	ask, askCtx := errgroup.WithContext(ctx)
-	if in.GetDelivery().GetType() != desk.TypeErased {
+	if hasDossier(in.GetDelivery()) {
 		ask.Go(func() error { parts = d.Collect(askCtx, h); return nil })
 	}
 	ask.Go(func() (err error) { disabled, err = d.isDisabled(askCtx); return err })
@@ -229,8 +229,11 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 		return nil, err
 	}
 	pack := &handoffv1.Dossier{LeadId: h.GetLeadId()}
-	if in.GetDelivery().GetType() != desk.TypeErased {
+	switch {
+	case hasDossier(in.GetDelivery()):
 		pack = dossier.Assemble(parts)
+	case in.GetDelivery().GetType() != desk.TypeErased:
+		pack.Handoff = h
 	}
 	body, err := d.body(ctx, in, pack)
 	if err != nil {
@@ -244,6 +247,16 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 	}
 	d.meters.attempt(ctx, in.GetDelivery(), outcome, d.Now().Sub(began))
 	return outcome, nil
+}
+
+// hasDossier reports whether a delivery carries the evidence: one that only says
+// what became of a lead's id does not.
+func hasDossier(del *handoffv1.Delivery) bool {
+	switch del.GetType() {
+	case desk.TypeErased, desk.TypeMerged, desk.TypeUnmerged:
+		return false
+	}
+	return true
 }
 
 func (d *Deliverer) refuse(reason, why string) *handoffv1.DeliveryOutcome {

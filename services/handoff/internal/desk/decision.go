@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/nurturehq/nurture/pkg/ties"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 )
 
@@ -57,7 +58,7 @@ func (t *sitting) emit(set func(*handoffv1.Event)) {
 }
 
 func (t *sitting) decide(why Reason) Decision {
-	return Decision{State: t.state, Events: t.events, WakeAt: wakeAt(t.state), Reason: why}
+	return Decision{State: t.state, Events: t.events, WakeAt: sooner(wakeAt(t.state), ties.Next(t.state.GetTies(), t.now)), Reason: why}
 }
 
 // settle gives the stay a status in which no clock of gate or rep runs.
@@ -98,4 +99,12 @@ func wakeAt(s *handoffv1.State) time.Time {
 
 func due(ts *timestamppb.Timestamp, now time.Time) bool {
 	return ts != nil && !ts.AsTime().After(now)
+}
+
+// sooner is the earlier one of two moments of which either may be never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -16,6 +16,11 @@ const (
 	TypeReminded   = "com.nurture.handoff.reminded"
 	// TypeErased tells that a lead must be forgotten; it carries the lead's id alone.
 	TypeErased = "com.nurture.lead.erased"
+	// TypeMerged tells that a lead turned out to be another one, which has the
+	// stay now, and TypeUnmerged that it is one of its own again; nothing is to be
+	// done by the rep.
+	TypeMerged   = "com.nurture.lead.merged"
+	TypeUnmerged = "com.nurture.lead.unmerged"
 )
 
 const (

@@ -213,13 +213,13 @@ func TestAHeldLeadIsLookedAtAgainAtGrowingPauses(t *testing.T) {
 			t.Fatalf("looks again after %s, want %s", got, want)
 		}
 		now = dec.WakeAt
-		dec = d.Due(dec.State, routed(reachable(), "", desk.NoCapacity), now)
+		dec = d.Due(dec.State, "lead-1", routed(reachable(), "", desk.NoCapacity), now)
 		if len(dec.Events) != 0 {
 			t.Fatalf("the same reason is told twice: %v", dec.Events)
 		}
 	}
 	for range 20 {
-		dec = d.Due(dec.State, routed(reachable(), "", desk.NoCapacity), dec.WakeAt)
+		dec = d.Due(dec.State, "lead-1", routed(reachable(), "", desk.NoCapacity), dec.WakeAt)
 	}
 	if looked := dec.State.GetHandoff().GetHeldAt().AsTime(); dec.WakeAt.Sub(looked) != time.Hour {
 		t.Fatalf("the pause is %s, want at most an hour", dec.WakeAt.Sub(looked))

@@ -10,14 +10,18 @@ import (
 
 // Due does everything whose time has come: deliveries to retry, a held lead to
 // look at, a rep's time that ran out.
-func (d Desk) Due(s *handoffv1.State, view *handoffv1.RoutingView, now time.Time) Decision {
+func (d Desk) Due(s *handoffv1.State, lead string, view *handoffv1.RoutingView, now time.Time) Decision {
 	t := d.sit(s, now)
+	t.lead = lead
 	why := NotDue
+	if t.take(view.GetHandovers()) {
+		why = TiesTold
+	}
 	if t.retryDue() {
 		why = DeliveryDue
 	}
 	switch h := t.stay(); {
-	case h.GetStatus() == held && due(h.GetLookAt(), now):
+	case h.GetStatus() == held && (due(h.GetLookAt(), now) || waited(h) && !t.isMerging()):
 		why = t.look(view)
 	case h.GetStatus() == assigned && due(h.GetSlaDueAt(), now):
 		why = t.overdue(view)
@@ -91,7 +95,7 @@ type Want struct {
 // lead, or for one whose rep ran out of time.
 func (p Policy) Wants(h *handoffv1.Handoff, now time.Time) Want {
 	switch {
-	case h.GetStatus() == held && due(h.GetLookAt(), now):
+	case h.GetStatus() == held && (due(h.GetLookAt(), now) || waited(h)):
 		return Want{Rep: true}
 	case h.GetStatus() == assigned && due(h.GetSlaDueAt(), now) && p.stepOf(h) == stepReassign:
 		return Want{Rep: true, Not: h.GetRep()}
@@ -99,3 +103,7 @@ func (p Policy) Wants(h *handoffv1.Handoff, now time.Time) Want {
 		return Want{}
 	}
 }
+
+// waited reports whether a held lead has waited for nothing but the stays of
+// leads that are the same person.
+func waited(h *handoffv1.Handoff) bool { return h.GetReason() == string(MergeUnderWay) }

@@ -94,7 +94,7 @@ func (j *journey) sleep(v *handoffv1.RoutingView) {
 		j.t.Fatalf("nobody will wake the lead up\n%s", j.out.String())
 	}
 	j.now = j.wake
-	j.note("wakes up", j.desk.Due(j.s, v, j.now), nil)
+	j.note("wakes up", j.desk.Due(j.s, "lead-1", v, j.now), nil)
 }
 
 func (j *journey) pass(d time.Duration) { j.now = j.now.Add(d) }

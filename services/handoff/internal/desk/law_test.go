@@ -51,7 +51,7 @@ func step(d desk.Desk, s *handoffv1.State, in input, now time.Time) (desk.Decisi
 	case "qualify":
 		return d.Qualify(s, qualified(), in.view, now), nil
 	case "due":
-		return d.Due(s, in.view, now), nil
+		return d.Due(s, "lead-1", in.view, now), nil
 	case "offer":
 		return d.Offer(s, in.view, now), nil
 	case "leave":

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/nurturehq/nurture/pkg/ties"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
@@ -25,6 +26,7 @@ const (
 	lost         = handoffv1.HandoffStatus_HANDOFF_STATUS_LOST
 	withdrawn    = handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN
 	erased       = handoffv1.HandoffStatus_HANDOFF_STATUS_ERASED
+	merged       = handoffv1.HandoffStatus_HANDOFF_STATUS_MERGED
 )
 
 // maxHistory bounds the earlier stays a state keeps.
@@ -33,7 +35,12 @@ const maxHistory = 8
 // Qualify opens a stay for a lead that scoring found ready: assigned at once
 // when the gate and the router let it, held with the reason otherwise.
 func (d Desk) Qualify(s *handoffv1.State, q *scoringv1.Qualified, view *handoffv1.RoutingView, now time.Time) Decision {
+	if s.GetTies().GetIntoLeadId() != "" {
+		return same(Merged)
+	}
 	switch s.GetHandoff().GetStatus() {
+	case merged:
+		return same(Merged)
 	case held, assigned, accepted, confirmed:
 		return same(WithSales)
 	case won:
@@ -45,6 +52,7 @@ func (d Desk) Qualify(s *handoffv1.State, q *scoringv1.Qualified, view *handoffv
 	case none, rejected, recycled, lost, withdrawn:
 	}
 	t := d.sit(s, now)
+	ties.Expect(&s.Ties, q.GetMergedFrom())
 	t.open(q)
 	return t.decide(t.look(view))
 }
@@ -75,6 +83,9 @@ func (t *sitting) forget() {
 // look asks the gate about a lead that is not assigned yet.
 func (t *sitting) look(view *handoffv1.RoutingView) Reason {
 	why := t.policy.gate(view)
+	if t.isMerging() {
+		why = MergeUnderWay
+	}
 	if why == Clear {
 		t.assign(view.GetRep(), RoundRobin)
 		return Assigned
@@ -125,7 +136,7 @@ func (d Desk) Offer(s *handoffv1.State, view *handoffv1.RoutingView, now time.Ti
 	if view == nil {
 		return t.lookSoon()
 	}
-	if string(d.policy.gate(view)) == h.GetReason() {
+	if string(d.policy.gate(view)) == h.GetReason() || t.isMerging() {
 		return same(StillHeld)
 	}
 	return t.decide(t.look(view))

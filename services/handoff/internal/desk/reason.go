@@ -26,6 +26,9 @@ const (
 	NoCapacity Reason = "no_capacity"
 	// NoRepMatches: no rep's condition fits the lead.
 	NoRepMatches Reason = "no_rep_matches"
+	// MergeUnderWay: leads turned out to be this one, and whether sales has one of
+	// them already is not seen yet.
+	MergeUnderWay Reason = "merge_under_way"
 	// LeadUnknown: who the person is could not be had in time.
 	LeadUnknown Reason = "lead_unknown"
 )
@@ -57,6 +60,12 @@ const (
 	DeliveryDue     Reason = "delivery_due"
 	Redelivering    Reason = "redelivering"
 	LookAgain       Reason = "look_again"
+	// Merged: the lead turned out to be another one, or has the stay of one that
+	// turned out to be it. Unmerged: they are separated again. TiesTold: more is
+	// known of who is who, and nothing follows yet.
+	Merged   Reason = "merged"
+	Unmerged Reason = "unmerged"
+	TiesTold Reason = "ties_told"
 )
 
 // Reasons why nothing changes.

@@ -58,11 +58,32 @@ func (s *Server) update(ctx context.Context, kind string, req request) (*handoff
 	if req.GetRequestId() != "" {
 		cmd.ID = kind + ":" + req.GetRequestId()
 	}
-	res, err := s.ledger.Update(ctx, req.GetLeadId(), cmd)
+	lead := req.GetLeadId()
+	if kind != CmdRedeliver { // deliveries stay where they are
+		lead = s.survivor(ctx, lead)
+	}
+	res, err := s.ledger.Update(ctx, lead, cmd)
 	if err != nil {
 		return nil, mark(err)
 	}
 	return res.State.GetHandoff(), nil
+}
+
+// maxHops bounds how often a merged lead is followed.
+const maxHops = 12
+
+// survivor is the lead that a lead turned out to be; itself when it is nobody
+// else. One that cannot be read is told so by the command.
+func (s *Server) survivor(ctx context.Context, lead string) string {
+	for range maxHops {
+		e, err := s.ledger.Get(ctx, lead)
+		into := e.State.GetTies().GetIntoLeadId()
+		if err != nil || into == "" {
+			break
+		}
+		lead = into
+	}
+	return lead
 }
 
 // mark gives the desk's errors their status.
