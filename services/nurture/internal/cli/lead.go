@@ -20,7 +20,7 @@ import (
 )
 
 func newLead() *cobra.Command {
-	return group("lead", "Look at one lead, hand out its data, or forget it", newLeadShow(), newLeadConsents(), newLeadExport(), newLeadErase(), newLeadErasure())
+	return group("lead", "Look at one lead, merge it with another, hand out its data, or forget it", newLeadShow(), newLeadConsents(), newLeadMerge(), newLeadUnmerge(), newLeadExport(), newLeadErase(), newLeadErasure())
 }
 
 // addrs are where the four services answer gRPC, and the token that they ask for.
@@ -106,7 +106,9 @@ func (p *peers) close() {
 // biography is everything the services know of one lead. A service that has never
 // heard of it leaves its part nil.
 type biography struct {
+	asked       string // the id that was asked for
 	lead        *leadv1.Lead
+	merges      []*ingestv1.Merge
 	activities  []*leadv1.Activity
 	score       *scoringv1.ExplainScoreResponse
 	enrollments []*campaignv1.Enrollment
@@ -142,8 +144,8 @@ func (p *peers) biography(ctx context.Context, id string) (*biography, error) {
 	case err != nil:
 		return nil, unanswered(err)
 	}
-	s := &biography{lead: lead.GetLead()}
-	return s, p.rest(ctx, id, s)
+	s := &biography{asked: id, lead: lead.GetLead()}
+	return s, p.rest(ctx, s.lead.GetLeadId(), s)
 }
 
 // rest asks the other parts; a lead unknown to a service is no error.
@@ -152,6 +154,11 @@ func (p *peers) rest(ctx context.Context, id string, s *biography) error {
 		who string
 		ask func() error
 	}{
+		{"ingest", func() error {
+			r, err := p.ingest.ListMerges(ctx, &ingestv1.ListMergesRequest{LeadId: id})
+			s.merges = r.GetMerges()
+			return err
+		}},
 		{"ingest", func() error {
 			r, err := p.ingest.ListActivities(ctx, &ingestv1.ListActivitiesRequest{LeadId: id, Limit: 200})
 			s.activities = r.GetActivities()

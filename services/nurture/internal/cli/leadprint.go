@@ -47,6 +47,7 @@ func (s *biography) printWho(p *printer) {
 	if flags := flagsOf(l.GetFlags()); flags != "" {
 		p.f("  flags\t%s\n", flags)
 	}
+	s.printMerges(p)
 	for _, c := range l.GetConsents() {
 		p.f("  consent\t%s %s %s\n", c.GetPurpose(), yes(c.GetGranted(), "granted", "refused"), clock(c.GetAt()))
 	}

@@ -140,8 +140,13 @@ func (f *Funnel) leadRecord(l *lead, seq uint64, rec *ledgerv1.Record) error {
 		l.arrivedAt = seq
 	}
 	return each(rec, func(e *ingestv1.Event) {
-		if m := e.GetMerged(); m != nil {
-			f.lead(m.GetFromLeadId()).merged = true
+		switch {
+		case e.GetMerged() != nil:
+			f.lead(e.GetMerged().GetFromLeadId()).merged = true
+		case e.GetMergedInto() != nil:
+			l.merged = true
+		case e.GetRestored() != nil:
+			l.merged = false
 		}
 	})
 }

@@ -71,13 +71,22 @@ func newCourt(ev *Evidence) *court {
 		c.take(l)
 	}
 	for _, f := range ev.Facts {
-		c.facts[f.Kind] = append(c.facts[f.Kind], f)
 		if f.Kind == Merged {
 			c.into[f.Ref] = f.Lead
 		}
 	}
+	for _, f := range ev.Facts {
+		if !ofOne(f.Kind) {
+			f.Lead = c.lead(f.Lead)
+		}
+		c.facts[f.Kind] = append(c.facts[f.Kind], f)
+	}
 	return c
 }
+
+// ofOne says that a fact is about a lead as such, and not about the person that
+// it turned out to be.
+func ofOne(k FactKind) bool { return k == Score || k == Digest || k == Read || k == Merged }
 
 func (c *court) take(l Line) {
 	switch l.Op {
