@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"slices"
 	"testing"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -60,5 +61,22 @@ func TestAMergedLeadAnswersAsItsSurvivorAndAnUnmergeGivesItBack(t *testing.T) {
 	}
 	if after := r.did("jo@home.example", "between"); after.GetLeadId() != two || !after.GetDuplicate() {
 		t.Errorf("sent again after the unmerge: %v", after)
+	}
+}
+
+func TestWhoAsksForTheDataOfAMergedLeadGetsAllOfThePerson(t *testing.T) {
+	r := newRoom(t)
+	one, two := r.addressed("jo@acme.example"), r.addressed("jo@home.example")
+	if _, err := r.api.MergeLeads(t.Context(), &ingestv1.MergeLeadsRequest{LeadId: one, FromLeadId: two, By: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{one, two} {
+		got, err := r.api.ExportLead(t.Context(), &ingestv1.ExportLeadRequest{LeadId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.GetLeadIds(), []string{one, two}) || len(got.GetEmails()) != 2 {
+			t.Errorf("asked for %s: leads %v, %d addresses", id, got.GetLeadIds(), len(got.GetEmails()))
+		}
 	}
 }

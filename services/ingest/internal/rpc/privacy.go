@@ -83,7 +83,7 @@ func (s *Server) ExportLead(ctx context.Context, req *ingestv1.ExportLeadRequest
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	e, err := s.Ledger.Get(ctx, req.GetLeadId())
+	e, err := s.Who.Find(ctx, req.GetLeadId()) // all of the person, by whichever id
 	if err != nil {
 		return nil, fmt.Errorf("export lead: %w", err)
 	}
@@ -92,7 +92,7 @@ func (s *Server) ExportLead(ctx context.Context, req *ingestv1.ExportLeadRequest
 	}
 	resp := &ingestv1.ExportLeadResponse{Lead: e.State.GetLead(), Emails: e.State.GetEmails()}
 	seen := map[string]bool{}
-	for todo := []string{req.GetLeadId()}; len(todo) > 0; todo = todo[1:] {
+	for todo := []string{e.Lead}; len(todo) > 0; todo = todo[1:] {
 		if seen[todo[0]] {
 			continue
 		}
