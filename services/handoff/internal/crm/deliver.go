@@ -63,6 +63,7 @@ type Deliverer struct {
 	desks   chan struct{}
 	tell    *bus.Scribe
 	verdict verdict
+	turns   turns
 }
 
 // NewDeliverer makes a deliverer.
@@ -164,16 +165,29 @@ func decode(raw []byte) (*ledgerv1.Record, *handoffv1.State, []*handoffv1.Event,
 // deliver makes one attempt and has its outcome folded. An error means that the
 // outcome is not durable and the record must be worked on again.
 func (d *Deliverer) deliver(ctx context.Context, m bus.Msg, state *handoffv1.State, in *handoffv1.DeliveryIntended) error {
-	if m.Attempt > 1 {
-		if done, err := d.Settled(ctx, m.Lead, in); done || err != nil {
-			return err
-		}
-	}
-	outcome, err := d.attempt(ctx, desk.StayOf(state, in.GetDelivery().GetId()), in)
-	if err != nil {
+	outcome, err := d.inTurn(ctx, m, state, in)
+	if err != nil || outcome == nil {
 		return err
 	}
 	return d.Settle(ctx, m.Lead, outcome)
+}
+
+// inTurn makes the attempt when no other one of the lead is under way: who is told
+// to forget somebody must not be told about them after that. There is no outcome
+// when the attempt is not wanted any more.
+func (d *Deliverer) inTurn(ctx context.Context, m bus.Msg, state *handoffv1.State, in *handoffv1.DeliveryIntended) (*handoffv1.DeliveryOutcome, error) {
+	forgets := in.GetDelivery().GetType() == desk.TypeErased
+	forgotten, end := d.turns.take(m.Lead, forgets)
+	defer end()
+	if forgotten && !forgets { // of its deliveries the lead's state has only that one left
+		return nil, nil
+	}
+	if m.Attempt > 1 {
+		if done, err := d.Settled(ctx, m.Lead, in); done || err != nil {
+			return nil, err
+		}
+	}
+	return d.attempt(ctx, desk.StayOf(state, in.GetDelivery().GetId()), in)
 }
 
 func (d *Deliverer) exists(ctx context.Context, subject string) (bool, error) {

@@ -21,6 +21,7 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 
+	"github.com/nurturehq/nurture/services/handoff/internal/desk"
 	"github.com/nurturehq/nurture/services/handoff/internal/dossier"
 )
 
@@ -214,4 +215,20 @@ func TestAnEndpointThatAnotherReplicaDisabledIsLeftAloneASecondLater(t *testing.
 	says(true)
 	now = now.Add(-time.Hour)
 	says(true) // for ever
+}
+
+func TestWhoWasToldToForgetALeadIsNotToldOfItAgain(t *testing.T) {
+	b := newBench(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	del := &handoffv1.Delivery{Id: "ho_lead-1_1_1", Type: desk.TypeErased, Status: handoffv1.DeliveryStatus_DELIVERY_STATUS_PENDING, Attempts: 1}
+	forget := record(t, del, &handoffv1.Event{Fact: &handoffv1.Event_DeliveryIntended{
+		DeliveryIntended: &handoffv1.DeliveryIntended{Delivery: del, Attempt: 1},
+	}})
+	for _, m := range []bus.Msg{forget, intent(t, 2), forget} { // the handoff is older, and its acknowledgement was lost
+		if err := b.work(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.posts.Load(); n != 2 || b.outcome(2) != nil {
+		t.Errorf("%d posts, and %v of the handoff; expected what says to forget, as often as it is asked for", n, b.outcome(2))
+	}
 }

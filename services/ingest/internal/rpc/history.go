@@ -25,6 +25,9 @@ func (s *Server) history(ctx context.Context, lead string) ([]*leadv1.Activity, 
 	if err != nil {
 		return nil, err
 	}
+	if e.State.GetErasedAt() != nil { // what is still on the log is being removed
+		return nil, nil
+	}
 	own := append([]string{e.Lead}, e.State.GetMergedFrom()...)
 	read, todo := map[string]bool{}, slices.Clone(own)
 	var acts []*leadv1.Activity
