@@ -297,8 +297,10 @@ func (x *ProgramInfo) GetSteps() []string {
 }
 
 type ListEnrollmentsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Answer the touches of the lead, too.
+	WithTouches   bool `protobuf:"varint,2,opt,name=with_touches,json=withTouches,proto3" json:"with_touches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,9 +342,18 @@ func (x *ListEnrollmentsRequest) GetLeadId() string {
 	return ""
 }
 
+func (x *ListEnrollmentsRequest) GetWithTouches() bool {
+	if x != nil {
+		return x.WithTouches
+	}
+	return false
+}
+
 type ListEnrollmentsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Enrollments   []*Enrollment          `protobuf:"bytes,1,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Enrollments []*Enrollment          `protobuf:"bytes,1,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
+	// The latest touches, newest last, if they were asked for.
+	Touches       []*Touch `protobuf:"bytes,2,rep,name=touches,proto3" json:"touches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +391,13 @@ func (*ListEnrollmentsResponse) Descriptor() ([]byte, []int) {
 func (x *ListEnrollmentsResponse) GetEnrollments() []*Enrollment {
 	if x != nil {
 		return x.Enrollments
+	}
+	return nil
+}
+
+func (x *ListEnrollmentsResponse) GetTouches() []*Touch {
+	if x != nil {
+		return x.Touches
 	}
 	return nil
 }
@@ -1164,7 +1182,10 @@ type Touch struct {
 	// "hard" or "soft"; empty when it did not bounce.
 	Bounce string `protobuf:"bytes,17,opt,name=bounce,proto3" json:"bounce,omitempty"`
 	// When the reader called it spam.
-	ComplainedAt  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=complained_at,json=complainedAt,proto3" json:"complained_at,omitempty"`
+	ComplainedAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=complained_at,json=complainedAt,proto3" json:"complained_at,omitempty"`
+	// The claim that its holder gave back last, by its sequence: the mail certainly
+	// was not taken, and another sender may claim the touch in its stead.
+	ReturnedClaim uint64 `protobuf:"varint,20,opt,name=returned_claim,json=returnedClaim,proto3" json:"returned_claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1316,6 +1337,13 @@ func (x *Touch) GetComplainedAt() *timestamppb.Timestamp {
 		return x.ComplainedAt
 	}
 	return nil
+}
+
+func (x *Touch) GetReturnedClaim() uint64 {
+	if x != nil {
+		return x.ReturnedClaim
+	}
+	return 0
 }
 
 // State is what campaign's records carry.
@@ -1883,8 +1911,11 @@ func (x *StepEntered) GetReason() string {
 
 // TouchPlanned is the intent the sender works on.
 type TouchPlanned struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Touch         *Touch                 `protobuf:"bytes,1,opt,name=touch,proto3" json:"touch,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Touch *Touch                 `protobuf:"bytes,1,opt,name=touch,proto3" json:"touch,omitempty"`
+	// A person waits for this mail, or for one behind it: it goes ahead of those
+	// that nobody waits for.
+	Urgent        bool `protobuf:"varint,2,opt,name=urgent,proto3" json:"urgent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1924,6 +1955,13 @@ func (x *TouchPlanned) GetTouch() *Touch {
 		return x.Touch
 	}
 	return nil
+}
+
+func (x *TouchPlanned) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
 }
 
 // TouchSettled: sent, skipped, deferred, failed or ambiguous, with its reason.
@@ -2139,7 +2177,7 @@ type Claim struct {
 	Sender  string                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
 	At      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	// Which plan of the touch this is for: the sequence of the record that
-	// planned it. A deferred outcome of the same plan gives the claim back.
+	// planned it.
 	Plan          uint64 `protobuf:"varint,4,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2203,7 +2241,7 @@ func (x *Claim) GetPlan() uint64 {
 	return 0
 }
 
-// Outcome is what became of one attempt; input of the journey fold.
+// Outcome is what became of one attempt: a command of the sender to the journey.
 type Outcome struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TouchId string                 `protobuf:"bytes,1,opt,name=touch_id,json=touchId,proto3" json:"touch_id,omitempty"`
@@ -2213,7 +2251,10 @@ type Outcome struct {
 	// For DEFERRED: when to try again.
 	RetryAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
 	// Message-ID of the mail, when one was attempted.
-	MessageId     string `protobuf:"bytes,6,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	MessageId string `protobuf:"bytes,6,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// For DEFERRED: the claim that is given back, by its sequence; 0 when the touch
+	// was not claimed.
+	Claim         uint64 `protobuf:"varint,7,opt,name=claim,proto3" json:"claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2290,6 +2331,13 @@ func (x *Outcome) GetMessageId() string {
 	return ""
 }
 
+func (x *Outcome) GetClaim() uint64 {
+	if x != nil {
+		return x.Claim
+	}
+	return 0
+}
+
 var File_nurture_campaign_v1_campaign_proto protoreflect.FileDescriptor
 
 const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
@@ -2302,11 +2350,13 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x14\n" +
-	"\x05steps\x18\x04 \x03(\tR\x05steps\":\n" +
+	"\x05steps\x18\x04 \x03(\tR\x05steps\"]\n" +
 	"\x16ListEnrollmentsRequest\x12 \n" +
-	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"\\\n" +
+	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12!\n" +
+	"\fwith_touches\x18\x02 \x01(\bR\vwithTouches\"\x92\x01\n" +
 	"\x17ListEnrollmentsResponse\x12A\n" +
-	"\venrollments\x18\x01 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\"D\n" +
+	"\venrollments\x18\x01 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\x124\n" +
+	"\atouches\x18\x02 \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\"D\n" +
 	"\x1aBatchGetEnrollmentsRequest\x12&\n" +
 	"\blead_ids\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aleadIds\"Y\n" +
 	"\x1bBatchGetEnrollmentsResponse\x12:\n" +
@@ -2363,7 +2413,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\vdefer_since\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deferSince\x12 \n" +
 	"\ffrom_lead_id\x18\x0f \x01(\tR\n" +
-	"fromLeadId\"\xc9\x05\n" +
+	"fromLeadId\"\xf0\x05\n" +
 	"\x05Touch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12\x18\n" +
@@ -2386,7 +2436,8 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\n" +
 	"bounced_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tbouncedAt\x12\x16\n" +
 	"\x06bounce\x18\x11 \x01(\tR\x06bounce\x12?\n" +
-	"\rcomplained_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fcomplainedAt\"\xee\x03\n" +
+	"\rcomplained_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fcomplainedAt\x12%\n" +
+	"\x0ereturned_claim\x18\x14 \x01(\x04R\rreturnedClaim\"\xee\x03\n" +
 	"\x05State\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12A\n" +
 	"\venrollments\x18\x02 \x03(\v2\x1f.nurture.campaign.v1.EnrollmentR\venrollments\x124\n" +
@@ -2429,9 +2480,10 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\renrollment_id\x18\x01 \x01(\tR\fenrollmentId\x12\x18\n" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04step\x18\x03 \x01(\tR\x04step\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"@\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"X\n" +
 	"\fTouchPlanned\x120\n" +
-	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\"@\n" +
+	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\x12\x16\n" +
+	"\x06urgent\x18\x02 \x01(\bR\x06urgent\"@\n" +
 	"\fTouchSettled\x120\n" +
 	"\x05touch\x18\x01 \x01(\v2\x1a.nurture.campaign.v1.TouchR\x05touch\"I\n" +
 	"\x06Exited\x12?\n" +
@@ -2449,7 +2501,7 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\btouch_id\x18\x01 \x01(\tR\atouchId\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
-	"\x04plan\x18\x04 \x01(\x04R\x04plan\"\xf8\x01\n" +
+	"\x04plan\x18\x04 \x01(\x04R\x04plan\"\x8e\x02\n" +
 	"\aOutcome\x12\x19\n" +
 	"\btouch_id\x18\x01 \x01(\tR\atouchId\x128\n" +
 	"\x06status\x18\x02 \x01(\x0e2 .nurture.campaign.v1.TouchStatusR\x06status\x12\x16\n" +
@@ -2457,7 +2509,8 @@ const file_nurture_campaign_v1_campaign_proto_rawDesc = "" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x125\n" +
 	"\bretry_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x1d\n" +
 	"\n" +
-	"message_id\x18\x06 \x01(\tR\tmessageId*\x92\x01\n" +
+	"message_id\x18\x06 \x01(\tR\tmessageId\x12\x14\n" +
+	"\x05claim\x18\a \x01(\x04R\x05claim*\x92\x01\n" +
 	"\x10EnrollmentStatus\x12!\n" +
 	"\x1dENROLLMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ENROLLMENT_STATUS_ACTIVE\x10\x01\x12\x1f\n" +
@@ -2537,78 +2590,79 @@ var file_nurture_campaign_v1_campaign_proto_goTypes = []any{
 var file_nurture_campaign_v1_campaign_proto_depIdxs = []int32{
 	4,  // 0: nurture.campaign.v1.ListProgramsResponse.programs:type_name -> nurture.campaign.v1.ProgramInfo
 	19, // 1: nurture.campaign.v1.ListEnrollmentsResponse.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	9,  // 2: nurture.campaign.v1.BatchGetEnrollmentsResponse.leads:type_name -> nurture.campaign.v1.LeadEnrollments
-	19, // 3: nurture.campaign.v1.LeadEnrollments.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	20, // 4: nurture.campaign.v1.ListTouchesResponse.touches:type_name -> nurture.campaign.v1.Touch
-	19, // 5: nurture.campaign.v1.EnrollResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	19, // 6: nurture.campaign.v1.ExitResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	1,  // 7: nurture.campaign.v1.ResolveTouchRequest.status:type_name -> nurture.campaign.v1.TouchStatus
-	20, // 8: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
-	12, // 9: nurture.campaign.v1.EnrollCommand.request:type_name -> nurture.campaign.v1.EnrollRequest
-	34, // 10: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
-	0,  // 11: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
-	35, // 12: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
-	35, // 13: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
-	35, // 14: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
-	35, // 15: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
-	35, // 16: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
-	1,  // 17: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
-	35, // 18: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
-	35, // 19: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
-	35, // 20: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
-	35, // 21: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
-	35, // 22: nurture.campaign.v1.Touch.delivered_at:type_name -> google.protobuf.Timestamp
-	35, // 23: nurture.campaign.v1.Touch.bounced_at:type_name -> google.protobuf.Timestamp
-	35, // 24: nurture.campaign.v1.Touch.complained_at:type_name -> google.protobuf.Timestamp
-	19, // 25: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
-	20, // 26: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
-	36, // 27: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
-	34, // 28: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
-	35, // 29: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
-	35, // 30: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
-	37, // 31: nurture.campaign.v1.State.ties:type_name -> nurture.lead.v1.Ties
-	22, // 32: nurture.campaign.v1.State.taken:type_name -> nurture.campaign.v1.Taken
-	35, // 33: nurture.campaign.v1.Taken.at:type_name -> google.protobuf.Timestamp
-	19, // 34: nurture.campaign.v1.Taken.stays:type_name -> nurture.campaign.v1.Enrollment
-	35, // 35: nurture.campaign.v1.Taken.sends:type_name -> google.protobuf.Timestamp
-	20, // 36: nurture.campaign.v1.Taken.touches:type_name -> nurture.campaign.v1.Touch
-	22, // 37: nurture.campaign.v1.Pin.taken:type_name -> nurture.campaign.v1.Taken
-	35, // 38: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	25, // 39: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
-	26, // 40: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
-	27, // 41: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
-	28, // 42: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
-	29, // 43: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
-	31, // 44: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
-	30, // 45: nurture.campaign.v1.Event.ambiguity_ended:type_name -> nurture.campaign.v1.AmbiguityEnded
-	19, // 46: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	20, // 47: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
-	20, // 48: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
-	19, // 49: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
-	1,  // 50: nurture.campaign.v1.AmbiguityEnded.status:type_name -> nurture.campaign.v1.TouchStatus
-	35, // 51: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
-	1,  // 52: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
-	35, // 53: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	35, // 54: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
-	2,  // 55: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
-	5,  // 56: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
-	7,  // 57: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
-	10, // 58: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
-	12, // 59: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
-	14, // 60: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
-	16, // 61: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
-	3,  // 62: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
-	6,  // 63: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
-	8,  // 64: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
-	11, // 65: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
-	13, // 66: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
-	15, // 67: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
-	17, // 68: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
-	62, // [62:69] is the sub-list for method output_type
-	55, // [55:62] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	20, // 2: nurture.campaign.v1.ListEnrollmentsResponse.touches:type_name -> nurture.campaign.v1.Touch
+	9,  // 3: nurture.campaign.v1.BatchGetEnrollmentsResponse.leads:type_name -> nurture.campaign.v1.LeadEnrollments
+	19, // 4: nurture.campaign.v1.LeadEnrollments.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	20, // 5: nurture.campaign.v1.ListTouchesResponse.touches:type_name -> nurture.campaign.v1.Touch
+	19, // 6: nurture.campaign.v1.EnrollResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	19, // 7: nurture.campaign.v1.ExitResponse.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	1,  // 8: nurture.campaign.v1.ResolveTouchRequest.status:type_name -> nurture.campaign.v1.TouchStatus
+	20, // 9: nurture.campaign.v1.ResolveTouchResponse.touch:type_name -> nurture.campaign.v1.Touch
+	12, // 10: nurture.campaign.v1.EnrollCommand.request:type_name -> nurture.campaign.v1.EnrollRequest
+	34, // 11: nurture.campaign.v1.EnrollCommand.view:type_name -> nurture.lead.v1.View
+	0,  // 12: nurture.campaign.v1.Enrollment.status:type_name -> nurture.campaign.v1.EnrollmentStatus
+	35, // 13: nurture.campaign.v1.Enrollment.enrolled_at:type_name -> google.protobuf.Timestamp
+	35, // 14: nurture.campaign.v1.Enrollment.ended_at:type_name -> google.protobuf.Timestamp
+	35, // 15: nurture.campaign.v1.Enrollment.due_at:type_name -> google.protobuf.Timestamp
+	35, // 16: nurture.campaign.v1.Enrollment.step_at:type_name -> google.protobuf.Timestamp
+	35, // 17: nurture.campaign.v1.Enrollment.defer_since:type_name -> google.protobuf.Timestamp
+	1,  // 18: nurture.campaign.v1.Touch.status:type_name -> nurture.campaign.v1.TouchStatus
+	35, // 19: nurture.campaign.v1.Touch.planned_at:type_name -> google.protobuf.Timestamp
+	35, // 20: nurture.campaign.v1.Touch.settled_at:type_name -> google.protobuf.Timestamp
+	35, // 21: nurture.campaign.v1.Touch.opened_at:type_name -> google.protobuf.Timestamp
+	35, // 22: nurture.campaign.v1.Touch.clicked_at:type_name -> google.protobuf.Timestamp
+	35, // 23: nurture.campaign.v1.Touch.delivered_at:type_name -> google.protobuf.Timestamp
+	35, // 24: nurture.campaign.v1.Touch.bounced_at:type_name -> google.protobuf.Timestamp
+	35, // 25: nurture.campaign.v1.Touch.complained_at:type_name -> google.protobuf.Timestamp
+	19, // 26: nurture.campaign.v1.State.enrollments:type_name -> nurture.campaign.v1.Enrollment
+	20, // 27: nurture.campaign.v1.State.touches:type_name -> nurture.campaign.v1.Touch
+	36, // 28: nurture.campaign.v1.State.stage:type_name -> nurture.lead.v1.Stage
+	34, // 29: nurture.campaign.v1.State.view:type_name -> nurture.lead.v1.View
+	35, // 30: nurture.campaign.v1.State.sends:type_name -> google.protobuf.Timestamp
+	35, // 31: nurture.campaign.v1.State.stage_at:type_name -> google.protobuf.Timestamp
+	37, // 32: nurture.campaign.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	22, // 33: nurture.campaign.v1.State.taken:type_name -> nurture.campaign.v1.Taken
+	35, // 34: nurture.campaign.v1.Taken.at:type_name -> google.protobuf.Timestamp
+	19, // 35: nurture.campaign.v1.Taken.stays:type_name -> nurture.campaign.v1.Enrollment
+	35, // 36: nurture.campaign.v1.Taken.sends:type_name -> google.protobuf.Timestamp
+	20, // 37: nurture.campaign.v1.Taken.touches:type_name -> nurture.campaign.v1.Touch
+	22, // 38: nurture.campaign.v1.Pin.taken:type_name -> nurture.campaign.v1.Taken
+	35, // 39: nurture.campaign.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	25, // 40: nurture.campaign.v1.Event.enrolled:type_name -> nurture.campaign.v1.Enrolled
+	26, // 41: nurture.campaign.v1.Event.step_entered:type_name -> nurture.campaign.v1.StepEntered
+	27, // 42: nurture.campaign.v1.Event.touch_planned:type_name -> nurture.campaign.v1.TouchPlanned
+	28, // 43: nurture.campaign.v1.Event.touch_settled:type_name -> nurture.campaign.v1.TouchSettled
+	29, // 44: nurture.campaign.v1.Event.exited:type_name -> nurture.campaign.v1.Exited
+	31, // 45: nurture.campaign.v1.Event.goal_met:type_name -> nurture.campaign.v1.GoalMet
+	30, // 46: nurture.campaign.v1.Event.ambiguity_ended:type_name -> nurture.campaign.v1.AmbiguityEnded
+	19, // 47: nurture.campaign.v1.Enrolled.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	20, // 48: nurture.campaign.v1.TouchPlanned.touch:type_name -> nurture.campaign.v1.Touch
+	20, // 49: nurture.campaign.v1.TouchSettled.touch:type_name -> nurture.campaign.v1.Touch
+	19, // 50: nurture.campaign.v1.Exited.enrollment:type_name -> nurture.campaign.v1.Enrollment
+	1,  // 51: nurture.campaign.v1.AmbiguityEnded.status:type_name -> nurture.campaign.v1.TouchStatus
+	35, // 52: nurture.campaign.v1.Claim.at:type_name -> google.protobuf.Timestamp
+	1,  // 53: nurture.campaign.v1.Outcome.status:type_name -> nurture.campaign.v1.TouchStatus
+	35, // 54: nurture.campaign.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	35, // 55: nurture.campaign.v1.Outcome.retry_at:type_name -> google.protobuf.Timestamp
+	2,  // 56: nurture.campaign.v1.CampaignService.ListPrograms:input_type -> nurture.campaign.v1.ListProgramsRequest
+	5,  // 57: nurture.campaign.v1.CampaignService.ListEnrollments:input_type -> nurture.campaign.v1.ListEnrollmentsRequest
+	7,  // 58: nurture.campaign.v1.CampaignService.BatchGetEnrollments:input_type -> nurture.campaign.v1.BatchGetEnrollmentsRequest
+	10, // 59: nurture.campaign.v1.CampaignService.ListTouches:input_type -> nurture.campaign.v1.ListTouchesRequest
+	12, // 60: nurture.campaign.v1.CampaignService.Enroll:input_type -> nurture.campaign.v1.EnrollRequest
+	14, // 61: nurture.campaign.v1.CampaignService.Exit:input_type -> nurture.campaign.v1.ExitRequest
+	16, // 62: nurture.campaign.v1.CampaignService.ResolveTouch:input_type -> nurture.campaign.v1.ResolveTouchRequest
+	3,  // 63: nurture.campaign.v1.CampaignService.ListPrograms:output_type -> nurture.campaign.v1.ListProgramsResponse
+	6,  // 64: nurture.campaign.v1.CampaignService.ListEnrollments:output_type -> nurture.campaign.v1.ListEnrollmentsResponse
+	8,  // 65: nurture.campaign.v1.CampaignService.BatchGetEnrollments:output_type -> nurture.campaign.v1.BatchGetEnrollmentsResponse
+	11, // 66: nurture.campaign.v1.CampaignService.ListTouches:output_type -> nurture.campaign.v1.ListTouchesResponse
+	13, // 67: nurture.campaign.v1.CampaignService.Enroll:output_type -> nurture.campaign.v1.EnrollResponse
+	15, // 68: nurture.campaign.v1.CampaignService.Exit:output_type -> nurture.campaign.v1.ExitResponse
+	17, // 69: nurture.campaign.v1.CampaignService.ResolveTouch:output_type -> nurture.campaign.v1.ResolveTouchResponse
+	63, // [63:70] is the sub-list for method output_type
+	56, // [56:63] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_nurture_campaign_v1_campaign_proto_init() }

@@ -56,6 +56,8 @@ func local_request_CampaignService_ListPrograms_0(ctx context.Context, marshaler
 	return msg, metadata, err
 }
 
+var filter_CampaignService_ListEnrollments_0 = &utilities.DoubleArray{Encoding: map[string]int{"lead_id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
 func request_CampaignService_ListEnrollments_0(ctx context.Context, marshaler runtime.Marshaler, client CampaignServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListEnrollmentsRequest
@@ -69,6 +71,12 @@ func request_CampaignService_ListEnrollments_0(ctx context.Context, marshaler ru
 	protoReq.LeadId, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "lead_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CampaignService_ListEnrollments_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -90,6 +98,12 @@ func local_request_CampaignService_ListEnrollments_0(ctx context.Context, marsha
 	protoReq.LeadId, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "lead_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CampaignService_ListEnrollments_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	msg, err := server.ListEnrollments(ctx, &protoReq)
 	return msg, metadata, err

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/nurturehq/nurture/proto/nurture/access/v1"
 	v12 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
+	v13 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	v1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	v11 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
@@ -1449,7 +1450,11 @@ type Dossier struct {
 	// Parts that could not be had in time or had to be cut to fit, by field name.
 	Missing []string `protobuf:"bytes,13,rep,name=missing,proto3" json:"missing,omitempty"`
 	// What the address says by itself; absent when nothing.
-	Flags         *v1.Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
+	Flags *v1.Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
+	// The company the lead belongs to; absent when none is known.
+	Account *v13.Account `protobuf:"bytes,21,opt,name=account,proto3" json:"account,omitempty"`
+	// How many other leads belong to it.
+	Colleagues    uint32 `protobuf:"varint,22,opt,name=colleagues,proto3" json:"colleagues,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1582,6 +1587,20 @@ func (x *Dossier) GetFlags() *v1.Flags {
 	return nil
 }
 
+func (x *Dossier) GetAccount() *v13.Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *Dossier) GetColleagues() uint32 {
+	if x != nil {
+		return x.Colleagues
+	}
+	return 0
+}
+
 // State is what handoff's records carry.
 type State struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1593,7 +1612,10 @@ type State struct {
 	// takes over. Without deliveries.
 	Before *Handoff `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
 	// Stays that were taken over and given back, as they were then; the latest 8.
-	Returned      []*Handoff `protobuf:"bytes,5,rep,name=returned,proto3" json:"returned,omitempty"`
+	Returned []*Handoff `protobuf:"bytes,5,rep,name=returned,proto3" json:"returned,omitempty"`
+	// What scoring found of a lead that is merged into another one as far as ingest
+	// told so far: scoring had read further, and knew that it is one of its own again.
+	Ahead         *v11.Qualified `protobuf:"bytes,6,opt,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1659,6 +1681,13 @@ func (x *State) GetBefore() *Handoff {
 func (x *State) GetReturned() []*Handoff {
 	if x != nil {
 		return x.Returned
+	}
+	return nil
+}
+
+func (x *State) GetAhead() *v11.Qualified {
+	if x != nil {
+		return x.Ahead
 	}
 	return nil
 }
@@ -2655,10 +2684,11 @@ func (x *Withdrawn) GetReason() string {
 // TakenOver: sales has this person already, under the id of a lead that was
 // merged into this one. Nothing is handed over a second time.
 type TakenOver struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	FromLeadId    string                 `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
-	Status        HandoffStatus          `protobuf:"varint,2,opt,name=status,proto3,enum=nurture.handoff.v1.HandoffStatus" json:"status,omitempty"`
-	Rep           string                 `protobuf:"bytes,3,opt,name=rep,proto3" json:"rep,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty when the stay is the lead's own, which is one of its own again.
+	FromLeadId    string        `protobuf:"bytes,1,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	Status        HandoffStatus `protobuf:"varint,2,opt,name=status,proto3,enum=nurture.handoff.v1.HandoffStatus" json:"status,omitempty"`
+	Rep           string        `protobuf:"bytes,3,opt,name=rep,proto3" json:"rep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2981,7 +3011,7 @@ var File_nurture_handoff_v1_handoff_proto protoreflect.FileDescriptor
 
 const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\n" +
-	" nurture/handoff/v1/handoff.proto\x12\x12nurture.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\"nurture/campaign/v1/campaign.proto\x1a\x1anurture/lead/v1/lead.proto\x1a nurture/scoring/v1/scoring.proto\"t\n" +
+	" nurture/handoff/v1/handoff.proto\x12\x12nurture.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\"nurture/campaign/v1/campaign.proto\x1a\x1fnurture/ingest/v1/account.proto\x1a\x1anurture/lead/v1/lead.proto\x1a nurture/scoring/v1/scoring.proto\"t\n" +
 	"\rAcceptRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12\x18\n" +
 	"\x02by\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x02by\x12'\n" +
@@ -3084,7 +3114,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\ffrom_lead_id\x18\x17 \x01(\tR\n" +
 	"fromLeadId\x12 \n" +
 	"\finto_lead_id\x18\x18 \x01(\tR\n" +
-	"intoLeadId\"\xb2\x05\n" +
+	"intoLeadId\"\x88\x06\n" +
 	"\aDossier\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12=\n" +
@@ -3102,13 +3132,18 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\atouches\x18\v \x03(\v2\x1a.nurture.campaign.v1.TouchR\atouches\x125\n" +
 	"\ahandoff\x18\f \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x12\x18\n" +
 	"\amissing\x18\r \x03(\tR\amissing\x12,\n" +
-	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"\x8e\x02\n" +
+	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\x124\n" +
+	"\aaccount\x18\x15 \x01(\v2\x1a.nurture.ingest.v1.AccountR\aaccount\x12\x1e\n" +
+	"\n" +
+	"colleagues\x18\x16 \x01(\rR\n" +
+	"colleagues\"\xc3\x02\n" +
 	"\x05State\x125\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\ahandoff\x125\n" +
 	"\ahistory\x18\x02 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\ahistory\x12)\n" +
 	"\x04ties\x18\x03 \x01(\v2\x15.nurture.lead.v1.TiesR\x04ties\x123\n" +
 	"\x06before\x18\x04 \x01(\v2\x1b.nurture.handoff.v1.HandoffR\x06before\x127\n" +
-	"\breturned\x18\x05 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\breturned\"\xa3\x01\n" +
+	"\breturned\x18\x05 \x03(\v2\x1b.nurture.handoff.v1.HandoffR\breturned\x123\n" +
+	"\x05ahead\x18\x06 \x01(\v2\x1d.nurture.scoring.v1.QualifiedR\x05ahead\"\xa3\x01\n" +
 	"\vRoutingView\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.ViewR\x04lead\x12\x10\n" +
 	"\x03rep\x18\x02 \x01(\tR\x03rep\x12\x1b\n" +
@@ -3302,9 +3337,11 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*v12.Enrollment)(nil),           // 50: nurture.campaign.v1.Enrollment
 	(*v12.Touch)(nil),                // 51: nurture.campaign.v1.Touch
 	(*v1.Flags)(nil),                 // 52: nurture.lead.v1.Flags
-	(*v1.Ties)(nil),                  // 53: nurture.lead.v1.Ties
-	(*v1.View)(nil),                  // 54: nurture.lead.v1.View
-	(*v1.Tie)(nil),                   // 55: nurture.lead.v1.Tie
+	(*v13.Account)(nil),              // 53: nurture.ingest.v1.Account
+	(*v1.Ties)(nil),                  // 54: nurture.lead.v1.Ties
+	(*v11.Qualified)(nil),            // 55: nurture.scoring.v1.Qualified
+	(*v1.View)(nil),                  // 56: nurture.lead.v1.View
+	(*v1.Tie)(nil),                   // 57: nurture.lead.v1.Tie
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
@@ -3343,61 +3380,63 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	51, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
 	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
 	52, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
-	20, // 36: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
-	20, // 37: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	53, // 38: nurture.handoff.v1.State.ties:type_name -> nurture.lead.v1.Ties
-	20, // 39: nurture.handoff.v1.State.before:type_name -> nurture.handoff.v1.Handoff
-	20, // 40: nurture.handoff.v1.State.returned:type_name -> nurture.handoff.v1.Handoff
-	54, // 41: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
-	24, // 42: nurture.handoff.v1.RoutingView.handovers:type_name -> nurture.handoff.v1.Handover
-	55, // 43: nurture.handoff.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
-	20, // 44: nurture.handoff.v1.Handover.stay:type_name -> nurture.handoff.v1.Handoff
-	43, // 45: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	26, // 46: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
-	27, // 47: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
-	28, // 48: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
-	29, // 49: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
-	30, // 50: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
-	31, // 51: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
-	32, // 52: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
-	33, // 53: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
-	34, // 54: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
-	40, // 55: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
-	36, // 56: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
-	37, // 57: nurture.handoff.v1.Event.taken_over:type_name -> nurture.handoff.v1.TakenOver
-	38, // 58: nurture.handoff.v1.Event.given_back:type_name -> nurture.handoff.v1.GivenBack
-	39, // 59: nurture.handoff.v1.Event.merged:type_name -> nurture.handoff.v1.Merged
-	35, // 60: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
-	19, // 61: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
-	19, // 62: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	42, // 63: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	42, // 64: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	42, // 65: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
-	1,  // 66: nurture.handoff.v1.TakenOver.status:type_name -> nurture.handoff.v1.HandoffStatus
-	0,  // 67: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	43, // 68: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	43, // 69: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 70: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 71: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 72: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 73: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 74: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 75: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 76: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
-	17, // 77: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 78: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 79: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 80: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 81: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 82: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 83: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 84: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
-	18, // 85: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	78, // [78:86] is the sub-list for method output_type
-	70, // [70:78] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	53, // 36: nurture.handoff.v1.Dossier.account:type_name -> nurture.ingest.v1.Account
+	20, // 37: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
+	20, // 38: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
+	54, // 39: nurture.handoff.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	20, // 40: nurture.handoff.v1.State.before:type_name -> nurture.handoff.v1.Handoff
+	20, // 41: nurture.handoff.v1.State.returned:type_name -> nurture.handoff.v1.Handoff
+	55, // 42: nurture.handoff.v1.State.ahead:type_name -> nurture.scoring.v1.Qualified
+	56, // 43: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	24, // 44: nurture.handoff.v1.RoutingView.handovers:type_name -> nurture.handoff.v1.Handover
+	57, // 45: nurture.handoff.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
+	20, // 46: nurture.handoff.v1.Handover.stay:type_name -> nurture.handoff.v1.Handoff
+	43, // 47: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	26, // 48: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
+	27, // 49: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
+	28, // 50: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
+	29, // 51: nurture.handoff.v1.Event.delivery_settled:type_name -> nurture.handoff.v1.DeliverySettled
+	30, // 52: nurture.handoff.v1.Event.reminded:type_name -> nurture.handoff.v1.Reminded
+	31, // 53: nurture.handoff.v1.Event.accepted:type_name -> nurture.handoff.v1.Accepted
+	32, // 54: nurture.handoff.v1.Event.rejected:type_name -> nurture.handoff.v1.Rejected
+	33, // 55: nurture.handoff.v1.Event.recycled:type_name -> nurture.handoff.v1.Recycled
+	34, // 56: nurture.handoff.v1.Event.disqualified:type_name -> nurture.handoff.v1.Disqualified
+	40, // 57: nurture.handoff.v1.Event.outcome_recorded:type_name -> nurture.handoff.v1.OutcomeRecorded
+	36, // 58: nurture.handoff.v1.Event.withdrawn:type_name -> nurture.handoff.v1.Withdrawn
+	37, // 59: nurture.handoff.v1.Event.taken_over:type_name -> nurture.handoff.v1.TakenOver
+	38, // 60: nurture.handoff.v1.Event.given_back:type_name -> nurture.handoff.v1.GivenBack
+	39, // 61: nurture.handoff.v1.Event.merged:type_name -> nurture.handoff.v1.Merged
+	35, // 62: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
+	19, // 63: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
+	19, // 64: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
+	42, // 65: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 66: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	42, // 67: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	1,  // 68: nurture.handoff.v1.TakenOver.status:type_name -> nurture.handoff.v1.HandoffStatus
+	0,  // 69: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
+	43, // 70: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	43, // 71: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	3,  // 72: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 73: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 74: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 75: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 76: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 77: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 78: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 79: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 80: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 81: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 82: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 83: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 84: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 85: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 86: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 87: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	80, // [80:88] is the sub-list for method output_type
+	72, // [72:80] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }

@@ -616,7 +616,12 @@ type ErasureStep struct {
 	// How many messages, entries or keys were removed.
 	Removed uint64 `protobuf:"varint,4,opt,name=removed,proto3" json:"removed,omitempty"`
 	// What was done, or what is waited for, in words without personal data.
-	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// When overwriting began; absent for a step that overwrites nothing.
+	BeganAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=began_at,json=beganAt,proto3" json:"began_at,omitempty"`
+	// It broke off and was done again: the log's server may have kept the bytes of
+	// one message that it says are gone. What is sealed in them nobody can read.
+	Interrupted   bool `protobuf:"varint,7,opt,name=interrupted,proto3" json:"interrupted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +689,20 @@ func (x *ErasureStep) GetNote() string {
 		return x.Note
 	}
 	return ""
+}
+
+func (x *ErasureStep) GetBeganAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeganAt
+	}
+	return nil
+}
+
+func (x *ErasureStep) GetInterrupted() bool {
+	if x != nil {
+		return x.Interrupted
+	}
+	return false
 }
 
 type RewrapKeysRequest struct {
@@ -864,13 +883,15 @@ const file_nurture_ingest_v1_erasure_proto_rawDesc = "" +
 	"\frequested_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12;\n" +
 	"\vfinished_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishedAt\x124\n" +
-	"\x05steps\x18\a \x03(\v2\x1e.nurture.ingest.v1.ErasureStepR\x05steps\"\xb5\x01\n" +
+	"\x05steps\x18\a \x03(\v2\x1e.nurture.ingest.v1.ErasureStepR\x05steps\"\x8e\x02\n" +
 	"\vErasureStep\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x06status\x18\x02 \x01(\x0e2 .nurture.ingest.v1.ErasureStatusR\x06status\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
 	"\aremoved\x18\x04 \x01(\x04R\aremoved\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"\x13\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x125\n" +
+	"\bbegan_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\abeganAt\x12 \n" +
+	"\vinterrupted\x18\a \x01(\bR\vinterrupted\"\x13\n" +
 	"\x11RewrapKeysRequest\"k\n" +
 	"\x12RewrapKeysResponse\x12\x1c\n" +
 	"\trewrapped\x18\x01 \x01(\x04R\trewrapped\x12\x18\n" +
@@ -926,11 +947,12 @@ var file_nurture_ingest_v1_erasure_proto_depIdxs = []int32{
 	11, // 5: nurture.ingest.v1.Erasure.steps:type_name -> nurture.ingest.v1.ErasureStep
 	0,  // 6: nurture.ingest.v1.ErasureStep.status:type_name -> nurture.ingest.v1.ErasureStatus
 	15, // 7: nurture.ingest.v1.ErasureStep.at:type_name -> google.protobuf.Timestamp
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	15, // 8: nurture.ingest.v1.ErasureStep.began_at:type_name -> google.protobuf.Timestamp
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_erasure_proto_init() }

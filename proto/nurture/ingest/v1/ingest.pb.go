@@ -133,7 +133,12 @@ type CaptureLeadRequest struct {
 	// Ids of the person in other systems, "system:id" like "salesforce:00Q1".
 	ExternalIds []string `protobuf:"bytes,10,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
 	// The account the person belongs to, as the source calls it.
-	GroupId       string `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	GroupId string `protobuf:"bytes,11,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// What the source says of that account.
+	Company *Company `protobuf:"bytes,12,opt,name=company,proto3" json:"company,omitempty"`
+	// A user id or anonymous id that the person had before: the sender states that
+	// both are one person.
+	PreviousId    string `protobuf:"bytes,13,opt,name=previous_id,json=previousId,proto3" json:"previous_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +246,20 @@ func (x *CaptureLeadRequest) GetExternalIds() []string {
 func (x *CaptureLeadRequest) GetGroupId() string {
 	if x != nil {
 		return x.GroupId
+	}
+	return ""
+}
+
+func (x *CaptureLeadRequest) GetCompany() *Company {
+	if x != nil {
+		return x.Company
+	}
+	return nil
+}
+
+func (x *CaptureLeadRequest) GetPreviousId() string {
+	if x != nil {
+		return x.PreviousId
 	}
 	return ""
 }
@@ -609,7 +628,9 @@ type BatchGetLeadsRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	LeadIds []string               `protobuf:"bytes,1,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
 	// Read the log itself instead of any cache: for the last look before a mail.
-	Fresh         bool `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Fresh bool `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// Only what other services read of a lead in the log: facts, and not who it is.
+	FactsOnly     bool `protobuf:"varint,3,opt,name=facts_only,json=factsOnly,proto3" json:"facts_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -654,6 +675,13 @@ func (x *BatchGetLeadsRequest) GetLeadIds() []string {
 func (x *BatchGetLeadsRequest) GetFresh() bool {
 	if x != nil {
 		return x.Fresh
+	}
+	return false
+}
+
+func (x *BatchGetLeadsRequest) GetFactsOnly() bool {
+	if x != nil {
+		return x.FactsOnly
 	}
 	return false
 }
@@ -812,8 +840,7 @@ func (x *ListActivitiesResponse) GetActivities() []*v1.Activity {
 type State struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lead  *v1.Lead               `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
-	// Every e-mail address this lead ever had, oldest first: each one is claimed
-	// for it.
+	// Every e-mail address this lead ever had, oldest first, all claimed for it.
 	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
 	// Leads that turned out to be this person, sorted.
 	MergedFrom []string `protobuf:"bytes,3,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
@@ -1001,6 +1028,7 @@ type Event struct {
 	//	*Event_ConfirmationAsked
 	//	*Event_SuppressionLifted
 	//	*Event_Judged
+	//	*Event_Joined
 	Fact isEvent_Fact `protobuf_oneof:"fact"`
 	// The lead it is about, when that one is merged into the lead of the record.
 	OriginLeadId  string `protobuf:"bytes,12,opt,name=origin_lead_id,json=originLeadId,proto3" json:"origin_lead_id,omitempty"`
@@ -1176,6 +1204,15 @@ func (x *Event) GetJudged() *Judged {
 	return nil
 }
 
+func (x *Event) GetJoined() *Joined {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Joined); ok {
+			return x.Joined
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOriginLeadId() string {
 	if x != nil {
 		return x.OriginLeadId
@@ -1239,6 +1276,10 @@ type Event_Judged struct {
 	Judged *Judged `protobuf:"bytes,18,opt,name=judged,proto3,oneof"`
 }
 
+type Event_Joined struct {
+	Joined *Joined `protobuf:"bytes,21,opt,name=joined,proto3,oneof"`
+}
+
 func (*Event_Captured) isEvent_Fact() {}
 
 func (*Event_Identified) isEvent_Fact() {}
@@ -1264,6 +1305,8 @@ func (*Event_ConfirmationAsked) isEvent_Fact() {}
 func (*Event_SuppressionLifted) isEvent_Fact() {}
 
 func (*Event_Judged) isEvent_Fact() {}
+
+func (*Event_Joined) isEvent_Fact() {}
 
 // Captured: the lead exists from now on.
 type Captured struct {
@@ -1498,8 +1541,11 @@ type Apply struct {
 	Origin string `protobuf:"bytes,5,opt,name=origin,proto3" json:"origin,omitempty"`
 	// The account that the event names, looked up before it was folded.
 	AccountId string `protobuf:"bytes,6,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// What names it: "group", "external_id", "email", "domain" or "website".
+	AccountBy string `protobuf:"bytes,8,opt,name=account_by,json=accountBy,proto3" json:"account_by,omitempty"`
 	// One step of a merge or an unmerge; then nothing else is told.
-	Step          *Step `protobuf:"bytes,7,opt,name=step,proto3" json:"step,omitempty"`
+	Step          *Step    `protobuf:"bytes,7,opt,name=step,proto3" json:"step,omitempty"`
+	Rehouse       *Rehouse `protobuf:"bytes,20,opt,name=rehouse,proto3" json:"rehouse,omitempty"` // then nothing else is told either
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1611,9 +1657,23 @@ func (x *Apply) GetAccountId() string {
 	return ""
 }
 
+func (x *Apply) GetAccountBy() string {
+	if x != nil {
+		return x.AccountBy
+	}
+	return ""
+}
+
 func (x *Apply) GetStep() *Step {
 	if x != nil {
 		return x.Step
+	}
+	return nil
+}
+
+func (x *Apply) GetRehouse() *Rehouse {
+	if x != nil {
+		return x.Rehouse
 	}
 	return nil
 }
@@ -1890,8 +1950,7 @@ type ExportLeadResponse struct {
 	Emails []string `protobuf:"bytes,2,rep,name=emails,proto3" json:"emails,omitempty"`
 	// All leads that are this person.
 	LeadIds []string `protobuf:"bytes,3,rep,name=lead_ids,json=leadIds,proto3" json:"lead_ids,omitempty"`
-	// Everything recorded, oldest first: consents with their proof, activities,
-	// what changed and when.
+	// Everything recorded, oldest first: consents with their proof, activities, changes.
 	Events        []*ExportedEvent `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2085,7 +2144,7 @@ type ConsentEntry struct {
 	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
 	// Sequence of the record in the log, the last proof of all.
 	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	// The lead in whose records it stands: another one before a merge.
+	// The lead it is about: of several that are one person, the one it was told of.
 	LeadId string `protobuf:"bytes,3,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// Id of the submission that told it.
 	EventId string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
@@ -2233,7 +2292,7 @@ var File_nurture_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/signal.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
+	"\x1enurture/ingest/v1/ingest.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1enurture/access/v1/access.proto\x1a\x1fnurture/ingest/v1/account.proto\x1a\x1fnurture/ingest/v1/consent.proto\x1a\x1fnurture/ingest/v1/erasure.proto\x1a\x1cnurture/ingest/v1/hook.proto\x1a\x1cnurture/ingest/v1/list.proto\x1a\x1dnurture/ingest/v1/merge.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1enurture/ingest/v1/signal.proto\x1a\x1enurture/ingest/v1/source.proto\x1a\x1anurture/lead/v1/lead.proto\"\xa7\x01\n" +
 	"\x03Who\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x17\n" +
@@ -2241,7 +2300,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\fanonymous_id\x18\x04 \x01(\tR\vanonymousId\x12\x14\n" +
 	"\x05phone\x18\x05 \x01(\tR\x05phone\x12\x1f\n" +
 	"\vexternal_id\x18\x06 \x01(\tR\n" +
-	"externalId\"\xcc\x04\n" +
+	"externalId\"\xad\x05\n" +
 	"\x12CaptureLeadRequest\x129\n" +
 	"\x06source\x18\x01 \x01(\tB!\xbaH\x1er\x1c2\x1a^[a-z0-9][a-z0-9_-]{0,62}$R\x06source\x12)\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
@@ -2256,7 +2315,10 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"occurredAt\x12+\n" +
 	"\fexternal_ids\x18\n" +
 	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x14R\vexternalIds\x12#\n" +
-	"\bgroup_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\agroupId\"f\n" +
+	"\bgroup_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\agroupId\x124\n" +
+	"\acompany\x18\f \x01(\v2\x1a.nurture.ingest.v1.CompanyR\acompany\x12)\n" +
+	"\vprevious_id\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
+	"previousId\"f\n" +
 	"\x13CaptureLeadResponse\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x1c\n" +
@@ -2276,10 +2338,12 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0eGetLeadRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\"<\n" +
 	"\x0fGetLeadResponse\x12)\n" +
-	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\"T\n" +
+	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\"s\n" +
 	"\x14BatchGetLeadsRequest\x12&\n" +
 	"\blead_ids\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aleadIds\x12\x14\n" +
-	"\x05fresh\x18\x02 \x01(\bR\x05fresh\"D\n" +
+	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1d\n" +
+	"\n" +
+	"facts_only\x18\x03 \x01(\bR\tfactsOnly\"D\n" +
 	"\x15BatchGetLeadsResponse\x12+\n" +
 	"\x05leads\x18\x01 \x03(\v2\x15.nurture.lead.v1.LeadR\x05leads\"\x8d\x01\n" +
 	"\x15ListActivitiesRequest\x12 \n" +
@@ -2310,7 +2374,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\asignals\x18\x0f \x01(\tR\asignals\x12-\n" +
 	"\x04hits\x18\x10 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\x12\x1d\n" +
 	"\n" +
-	"hits_total\x18\x11 \x01(\x04R\thitsTotal\"\xbb\a\n" +
+	"hits_total\x18\x11 \x01(\x04R\thitsTotal\"\xf0\a\n" +
 	"\x05Event\x12;\n" +
 	"\voccurred_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
@@ -2333,7 +2397,8 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x06erased\x18\r \x01(\v2\x19.nurture.ingest.v1.ErasedH\x00R\x06erased\x12U\n" +
 	"\x12confirmation_asked\x18\x0f \x01(\v2$.nurture.ingest.v1.ConfirmationAskedH\x00R\x11confirmationAsked\x12U\n" +
 	"\x12suppression_lifted\x18\x10 \x01(\v2$.nurture.ingest.v1.SuppressionLiftedH\x00R\x11suppressionLifted\x123\n" +
-	"\x06judged\x18\x12 \x01(\v2\x19.nurture.ingest.v1.JudgedH\x00R\x06judged\x12$\n" +
+	"\x06judged\x18\x12 \x01(\v2\x19.nurture.ingest.v1.JudgedH\x00R\x06judged\x123\n" +
+	"\x06joined\x18\x15 \x01(\v2\x19.nurture.ingest.v1.JoinedH\x00R\x06joined\x12$\n" +
 	"\x0eorigin_lead_id\x18\f \x01(\tR\foriginLeadIdB\x06\n" +
 	"\x04fact\"+\n" +
 	"\bCaptured\x12\x1f\n" +
@@ -2352,7 +2417,7 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x03 \x01(\x01R\n" +
-	"confidence\"\xa5\x04\n" +
+	"confidence\"\xfa\x04\n" +
 	"\x05Apply\x12?\n" +
 	"\acapture\x18\x01 \x01(\v2%.nurture.ingest.v1.CaptureLeadRequestR\acapture\x12\x1d\n" +
 	"\n" +
@@ -2367,8 +2432,11 @@ const file_nurture_ingest_v1_ingest_proto_rawDesc = "" +
 	"\arejudge\x18\x13 \x01(\v2\x1a.nurture.ingest.v1.RejudgeR\arejudge\x12\x16\n" +
 	"\x06origin\x18\x05 \x01(\tR\x06origin\x12\x1d\n" +
 	"\n" +
-	"account_id\x18\x06 \x01(\tR\taccountId\x12+\n" +
-	"\x04step\x18\a \x01(\v2\x17.nurture.ingest.v1.StepR\x04step\"W\n" +
+	"account_id\x18\x06 \x01(\tR\taccountId\x12\x1d\n" +
+	"\n" +
+	"account_by\x18\b \x01(\tR\taccountBy\x12+\n" +
+	"\x04step\x18\a \x01(\v2\x17.nurture.ingest.v1.StepR\x04step\x124\n" +
+	"\arehouse\x18\x14 \x01(\v2\x1a.nurture.ingest.v1.RehouseR\arehouse\"W\n" +
 	"\x05Claim\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x1d\n" +
@@ -2505,82 +2573,85 @@ var file_nurture_ingest_v1_ingest_proto_goTypes = []any{
 	(*v1.Consent)(nil),                // 29: nurture.lead.v1.Consent
 	(*v1.Activity)(nil),               // 30: nurture.lead.v1.Activity
 	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(v1.Suppression)(0),               // 32: nurture.lead.v1.Suppression
-	(*v1.Lead)(nil),                   // 33: nurture.lead.v1.Lead
-	(*Part)(nil),                      // 34: nurture.ingest.v1.Part
-	(*Times)(nil),                     // 35: nurture.ingest.v1.Times
-	(*Merge)(nil),                     // 36: nurture.ingest.v1.Merge
-	(*Leaving)(nil),                   // 37: nurture.ingest.v1.Leaving
-	(*MailResult)(nil),                // 38: nurture.ingest.v1.MailResult
-	(*MergedInto)(nil),                // 39: nurture.ingest.v1.MergedInto
-	(*Restored)(nil),                  // 40: nurture.ingest.v1.Restored
-	(*Unmerged)(nil),                  // 41: nurture.ingest.v1.Unmerged
-	(*Erased)(nil),                    // 42: nurture.ingest.v1.Erased
-	(*ConfirmationAsked)(nil),         // 43: nurture.ingest.v1.ConfirmationAsked
-	(*SuppressionLifted)(nil),         // 44: nurture.ingest.v1.SuppressionLifted
-	(*Judged)(nil),                    // 45: nurture.ingest.v1.Judged
-	(*ConsentAct)(nil),                // 46: nurture.ingest.v1.ConsentAct
-	(*SuppressionEntry)(nil),          // 47: nurture.ingest.v1.SuppressionEntry
-	(*Rejudge)(nil),                   // 48: nurture.ingest.v1.Rejudge
-	(*Step)(nil),                      // 49: nurture.ingest.v1.Step
-	(*Fetch)(nil),                     // 50: nurture.ingest.v1.Fetch
-	(*Sales)(nil),                     // 51: nurture.ingest.v1.Sales
-	(*v1.Permission)(nil),             // 52: nurture.lead.v1.Permission
-	(*ImportLeadsRequest)(nil),        // 53: nurture.ingest.v1.ImportLeadsRequest
-	(*ExportLeadsRequest)(nil),        // 54: nurture.ingest.v1.ExportLeadsRequest
-	(*ExportEventsRequest)(nil),       // 55: nurture.ingest.v1.ExportEventsRequest
-	(*EraseLeadRequest)(nil),          // 56: nurture.ingest.v1.EraseLeadRequest
-	(*GetErasureRequest)(nil),         // 57: nurture.ingest.v1.GetErasureRequest
-	(*ListErasuresRequest)(nil),       // 58: nurture.ingest.v1.ListErasuresRequest
-	(*ExportLeadRequest)(nil),         // 59: nurture.ingest.v1.ExportLeadRequest
-	(*RewrapKeysRequest)(nil),         // 60: nurture.ingest.v1.RewrapKeysRequest
-	(*TakeReturnRequest)(nil),         // 61: nurture.ingest.v1.TakeReturnRequest
-	(*ListConsentsRequest)(nil),       // 62: nurture.ingest.v1.ListConsentsRequest
-	(*ListPreferencesRequest)(nil),    // 63: nurture.ingest.v1.ListPreferencesRequest
-	(*UpdatePreferencesRequest)(nil),  // 64: nurture.ingest.v1.UpdatePreferencesRequest
-	(*ConfirmConsentRequest)(nil),     // 65: nurture.ingest.v1.ConfirmConsentRequest
-	(*AskConfirmationRequest)(nil),    // 66: nurture.ingest.v1.AskConfirmationRequest
-	(*AddSuppressionsRequest)(nil),    // 67: nurture.ingest.v1.AddSuppressionsRequest
-	(*RemoveSuppressionRequest)(nil),  // 68: nurture.ingest.v1.RemoveSuppressionRequest
-	(*CheckSuppressionRequest)(nil),   // 69: nurture.ingest.v1.CheckSuppressionRequest
-	(*ListSuppressionsRequest)(nil),   // 70: nurture.ingest.v1.ListSuppressionsRequest
-	(*RejudgeHitsRequest)(nil),        // 71: nurture.ingest.v1.RejudgeHitsRequest
-	(*MergeLeadsRequest)(nil),         // 72: nurture.ingest.v1.MergeLeadsRequest
-	(*UnmergeLeadRequest)(nil),        // 73: nurture.ingest.v1.UnmergeLeadRequest
-	(*LookupLeadRequest)(nil),         // 74: nurture.ingest.v1.LookupLeadRequest
-	(*ListMergesRequest)(nil),         // 75: nurture.ingest.v1.ListMergesRequest
-	(*ListSourcesRequest)(nil),        // 76: nurture.ingest.v1.ListSourcesRequest
-	(*TestSourceRequest)(nil),         // 77: nurture.ingest.v1.TestSourceRequest
-	(*ListRejectsRequest)(nil),        // 78: nurture.ingest.v1.ListRejectsRequest
-	(*GetRejectRequest)(nil),          // 79: nurture.ingest.v1.GetRejectRequest
-	(*RedriveRejectRequest)(nil),      // 80: nurture.ingest.v1.RedriveRejectRequest
-	(*DismissRejectRequest)(nil),      // 81: nurture.ingest.v1.DismissRejectRequest
-	(*ImportLeadsResponse)(nil),       // 82: nurture.ingest.v1.ImportLeadsResponse
-	(*ExportLeadsResponse)(nil),       // 83: nurture.ingest.v1.ExportLeadsResponse
-	(*EraseLeadResponse)(nil),         // 84: nurture.ingest.v1.EraseLeadResponse
-	(*GetErasureResponse)(nil),        // 85: nurture.ingest.v1.GetErasureResponse
-	(*ListErasuresResponse)(nil),      // 86: nurture.ingest.v1.ListErasuresResponse
-	(*RewrapKeysResponse)(nil),        // 87: nurture.ingest.v1.RewrapKeysResponse
-	(*TakeReturnResponse)(nil),        // 88: nurture.ingest.v1.TakeReturnResponse
-	(*ListPreferencesResponse)(nil),   // 89: nurture.ingest.v1.ListPreferencesResponse
-	(*UpdatePreferencesResponse)(nil), // 90: nurture.ingest.v1.UpdatePreferencesResponse
-	(*ConfirmConsentResponse)(nil),    // 91: nurture.ingest.v1.ConfirmConsentResponse
-	(*AskConfirmationResponse)(nil),   // 92: nurture.ingest.v1.AskConfirmationResponse
-	(*AddSuppressionsResponse)(nil),   // 93: nurture.ingest.v1.AddSuppressionsResponse
-	(*RemoveSuppressionResponse)(nil), // 94: nurture.ingest.v1.RemoveSuppressionResponse
-	(*CheckSuppressionResponse)(nil),  // 95: nurture.ingest.v1.CheckSuppressionResponse
-	(*ListSuppressionsResponse)(nil),  // 96: nurture.ingest.v1.ListSuppressionsResponse
-	(*RejudgeHitsResponse)(nil),       // 97: nurture.ingest.v1.RejudgeHitsResponse
-	(*MergeLeadsResponse)(nil),        // 98: nurture.ingest.v1.MergeLeadsResponse
-	(*UnmergeLeadResponse)(nil),       // 99: nurture.ingest.v1.UnmergeLeadResponse
-	(*LookupLeadResponse)(nil),        // 100: nurture.ingest.v1.LookupLeadResponse
-	(*ListMergesResponse)(nil),        // 101: nurture.ingest.v1.ListMergesResponse
-	(*ListSourcesResponse)(nil),       // 102: nurture.ingest.v1.ListSourcesResponse
-	(*TestSourceResponse)(nil),        // 103: nurture.ingest.v1.TestSourceResponse
-	(*ListRejectsResponse)(nil),       // 104: nurture.ingest.v1.ListRejectsResponse
-	(*GetRejectResponse)(nil),         // 105: nurture.ingest.v1.GetRejectResponse
-	(*RedriveRejectResponse)(nil),     // 106: nurture.ingest.v1.RedriveRejectResponse
-	(*DismissRejectResponse)(nil),     // 107: nurture.ingest.v1.DismissRejectResponse
+	(*Company)(nil),                   // 32: nurture.ingest.v1.Company
+	(v1.Suppression)(0),               // 33: nurture.lead.v1.Suppression
+	(*v1.Lead)(nil),                   // 34: nurture.lead.v1.Lead
+	(*Part)(nil),                      // 35: nurture.ingest.v1.Part
+	(*Times)(nil),                     // 36: nurture.ingest.v1.Times
+	(*Merge)(nil),                     // 37: nurture.ingest.v1.Merge
+	(*Leaving)(nil),                   // 38: nurture.ingest.v1.Leaving
+	(*MailResult)(nil),                // 39: nurture.ingest.v1.MailResult
+	(*MergedInto)(nil),                // 40: nurture.ingest.v1.MergedInto
+	(*Restored)(nil),                  // 41: nurture.ingest.v1.Restored
+	(*Unmerged)(nil),                  // 42: nurture.ingest.v1.Unmerged
+	(*Erased)(nil),                    // 43: nurture.ingest.v1.Erased
+	(*ConfirmationAsked)(nil),         // 44: nurture.ingest.v1.ConfirmationAsked
+	(*SuppressionLifted)(nil),         // 45: nurture.ingest.v1.SuppressionLifted
+	(*Judged)(nil),                    // 46: nurture.ingest.v1.Judged
+	(*Joined)(nil),                    // 47: nurture.ingest.v1.Joined
+	(*ConsentAct)(nil),                // 48: nurture.ingest.v1.ConsentAct
+	(*SuppressionEntry)(nil),          // 49: nurture.ingest.v1.SuppressionEntry
+	(*Rejudge)(nil),                   // 50: nurture.ingest.v1.Rejudge
+	(*Step)(nil),                      // 51: nurture.ingest.v1.Step
+	(*Rehouse)(nil),                   // 52: nurture.ingest.v1.Rehouse
+	(*Fetch)(nil),                     // 53: nurture.ingest.v1.Fetch
+	(*Sales)(nil),                     // 54: nurture.ingest.v1.Sales
+	(*v1.Permission)(nil),             // 55: nurture.lead.v1.Permission
+	(*ImportLeadsRequest)(nil),        // 56: nurture.ingest.v1.ImportLeadsRequest
+	(*ExportLeadsRequest)(nil),        // 57: nurture.ingest.v1.ExportLeadsRequest
+	(*ExportEventsRequest)(nil),       // 58: nurture.ingest.v1.ExportEventsRequest
+	(*EraseLeadRequest)(nil),          // 59: nurture.ingest.v1.EraseLeadRequest
+	(*GetErasureRequest)(nil),         // 60: nurture.ingest.v1.GetErasureRequest
+	(*ListErasuresRequest)(nil),       // 61: nurture.ingest.v1.ListErasuresRequest
+	(*ExportLeadRequest)(nil),         // 62: nurture.ingest.v1.ExportLeadRequest
+	(*RewrapKeysRequest)(nil),         // 63: nurture.ingest.v1.RewrapKeysRequest
+	(*TakeReturnRequest)(nil),         // 64: nurture.ingest.v1.TakeReturnRequest
+	(*ListConsentsRequest)(nil),       // 65: nurture.ingest.v1.ListConsentsRequest
+	(*ListPreferencesRequest)(nil),    // 66: nurture.ingest.v1.ListPreferencesRequest
+	(*UpdatePreferencesRequest)(nil),  // 67: nurture.ingest.v1.UpdatePreferencesRequest
+	(*ConfirmConsentRequest)(nil),     // 68: nurture.ingest.v1.ConfirmConsentRequest
+	(*AskConfirmationRequest)(nil),    // 69: nurture.ingest.v1.AskConfirmationRequest
+	(*AddSuppressionsRequest)(nil),    // 70: nurture.ingest.v1.AddSuppressionsRequest
+	(*RemoveSuppressionRequest)(nil),  // 71: nurture.ingest.v1.RemoveSuppressionRequest
+	(*CheckSuppressionRequest)(nil),   // 72: nurture.ingest.v1.CheckSuppressionRequest
+	(*ListSuppressionsRequest)(nil),   // 73: nurture.ingest.v1.ListSuppressionsRequest
+	(*RejudgeHitsRequest)(nil),        // 74: nurture.ingest.v1.RejudgeHitsRequest
+	(*MergeLeadsRequest)(nil),         // 75: nurture.ingest.v1.MergeLeadsRequest
+	(*UnmergeLeadRequest)(nil),        // 76: nurture.ingest.v1.UnmergeLeadRequest
+	(*LookupLeadRequest)(nil),         // 77: nurture.ingest.v1.LookupLeadRequest
+	(*ListMergesRequest)(nil),         // 78: nurture.ingest.v1.ListMergesRequest
+	(*ListSourcesRequest)(nil),        // 79: nurture.ingest.v1.ListSourcesRequest
+	(*TestSourceRequest)(nil),         // 80: nurture.ingest.v1.TestSourceRequest
+	(*ListRejectsRequest)(nil),        // 81: nurture.ingest.v1.ListRejectsRequest
+	(*GetRejectRequest)(nil),          // 82: nurture.ingest.v1.GetRejectRequest
+	(*RedriveRejectRequest)(nil),      // 83: nurture.ingest.v1.RedriveRejectRequest
+	(*DismissRejectRequest)(nil),      // 84: nurture.ingest.v1.DismissRejectRequest
+	(*ImportLeadsResponse)(nil),       // 85: nurture.ingest.v1.ImportLeadsResponse
+	(*ExportLeadsResponse)(nil),       // 86: nurture.ingest.v1.ExportLeadsResponse
+	(*EraseLeadResponse)(nil),         // 87: nurture.ingest.v1.EraseLeadResponse
+	(*GetErasureResponse)(nil),        // 88: nurture.ingest.v1.GetErasureResponse
+	(*ListErasuresResponse)(nil),      // 89: nurture.ingest.v1.ListErasuresResponse
+	(*RewrapKeysResponse)(nil),        // 90: nurture.ingest.v1.RewrapKeysResponse
+	(*TakeReturnResponse)(nil),        // 91: nurture.ingest.v1.TakeReturnResponse
+	(*ListPreferencesResponse)(nil),   // 92: nurture.ingest.v1.ListPreferencesResponse
+	(*UpdatePreferencesResponse)(nil), // 93: nurture.ingest.v1.UpdatePreferencesResponse
+	(*ConfirmConsentResponse)(nil),    // 94: nurture.ingest.v1.ConfirmConsentResponse
+	(*AskConfirmationResponse)(nil),   // 95: nurture.ingest.v1.AskConfirmationResponse
+	(*AddSuppressionsResponse)(nil),   // 96: nurture.ingest.v1.AddSuppressionsResponse
+	(*RemoveSuppressionResponse)(nil), // 97: nurture.ingest.v1.RemoveSuppressionResponse
+	(*CheckSuppressionResponse)(nil),  // 98: nurture.ingest.v1.CheckSuppressionResponse
+	(*ListSuppressionsResponse)(nil),  // 99: nurture.ingest.v1.ListSuppressionsResponse
+	(*RejudgeHitsResponse)(nil),       // 100: nurture.ingest.v1.RejudgeHitsResponse
+	(*MergeLeadsResponse)(nil),        // 101: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadResponse)(nil),       // 102: nurture.ingest.v1.UnmergeLeadResponse
+	(*LookupLeadResponse)(nil),        // 103: nurture.ingest.v1.LookupLeadResponse
+	(*ListMergesResponse)(nil),        // 104: nurture.ingest.v1.ListMergesResponse
+	(*ListSourcesResponse)(nil),       // 105: nurture.ingest.v1.ListSourcesResponse
+	(*TestSourceResponse)(nil),        // 106: nurture.ingest.v1.TestSourceResponse
+	(*ListRejectsResponse)(nil),       // 107: nurture.ingest.v1.ListRejectsResponse
+	(*GetRejectResponse)(nil),         // 108: nurture.ingest.v1.GetRejectResponse
+	(*RedriveRejectResponse)(nil),     // 109: nurture.ingest.v1.RedriveRejectResponse
+	(*DismissRejectResponse)(nil),     // 110: nurture.ingest.v1.DismissRejectResponse
 }
 var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	27,  // 0: nurture.ingest.v1.CaptureLeadRequest.profile:type_name -> nurture.lead.v1.Profile
@@ -2588,140 +2659,143 @@ var file_nurture_ingest_v1_ingest_proto_depIdxs = []int32{
 	29,  // 2: nurture.ingest.v1.CaptureLeadRequest.consents:type_name -> nurture.lead.v1.Consent
 	30,  // 3: nurture.ingest.v1.CaptureLeadRequest.activity:type_name -> nurture.lead.v1.Activity
 	31,  // 4: nurture.ingest.v1.CaptureLeadRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	0,   // 5: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
-	30,  // 6: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
-	32,  // 7: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	29,  // 8: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
-	32,  // 9: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
-	33,  // 10: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	33,  // 11: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
-	31,  // 12: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
-	30,  // 13: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
-	33,  // 14: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
-	34,  // 15: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
-	35,  // 16: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
-	36,  // 17: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
-	36,  // 18: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
-	37,  // 19: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
-	31,  // 20: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
-	38,  // 21: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
-	30,  // 22: nurture.ingest.v1.State.hits:type_name -> nurture.lead.v1.Activity
-	31,  // 23: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	15,  // 24: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
-	16,  // 25: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
-	30,  // 26: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
-	29,  // 27: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
-	17,  // 28: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	18,  // 29: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
-	39,  // 30: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
-	40,  // 31: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
-	41,  // 32: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
-	42,  // 33: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
-	43,  // 34: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	44,  // 35: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	45,  // 36: nurture.ingest.v1.Event.judged:type_name -> nurture.ingest.v1.Judged
-	32,  // 37: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
-	1,   // 38: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	32,  // 39: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
-	18,  // 40: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
-	46,  // 41: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
-	47,  // 42: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
-	48,  // 43: nurture.ingest.v1.Apply.rejudge:type_name -> nurture.ingest.v1.Rejudge
-	49,  // 44: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
-	1,   // 45: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
-	3,   // 46: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
-	5,   // 47: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
-	50,  // 48: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
-	51,  // 49: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
-	31,  // 50: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	14,  // 51: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
-	33,  // 52: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	24,  // 53: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
-	31,  // 54: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
-	14,  // 55: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
-	26,  // 56: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
-	52,  // 57: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
-	32,  // 58: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
-	31,  // 59: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
-	29,  // 60: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
-	43,  // 61: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
-	17,  // 62: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
-	44,  // 63: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
-	1,   // 64: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
-	3,   // 65: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
-	5,   // 66: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
-	7,   // 67: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
-	9,   // 68: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
-	11,  // 69: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
-	53,  // 70: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
-	54,  // 71: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
-	55,  // 72: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
-	56,  // 73: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
-	57,  // 74: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
-	58,  // 75: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
-	59,  // 76: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
-	60,  // 77: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
-	61,  // 78: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
-	62,  // 79: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
-	63,  // 80: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
-	64,  // 81: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
-	65,  // 82: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
-	66,  // 83: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
-	67,  // 84: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
-	68,  // 85: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
-	69,  // 86: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
-	70,  // 87: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
-	71,  // 88: nurture.ingest.v1.IngestService.RejudgeHits:input_type -> nurture.ingest.v1.RejudgeHitsRequest
-	72,  // 89: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
-	73,  // 90: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
-	74,  // 91: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
-	75,  // 92: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
-	76,  // 93: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
-	77,  // 94: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
-	78,  // 95: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
-	79,  // 96: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
-	80,  // 97: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
-	81,  // 98: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
-	2,   // 99: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
-	4,   // 100: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
-	6,   // 101: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
-	8,   // 102: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
-	10,  // 103: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
-	12,  // 104: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
-	82,  // 105: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
-	83,  // 106: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
-	22,  // 107: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
-	84,  // 108: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
-	85,  // 109: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
-	86,  // 110: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
-	23,  // 111: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
-	87,  // 112: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
-	88,  // 113: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
-	25,  // 114: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
-	89,  // 115: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
-	90,  // 116: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
-	91,  // 117: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
-	92,  // 118: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
-	93,  // 119: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
-	94,  // 120: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
-	95,  // 121: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
-	96,  // 122: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
-	97,  // 123: nurture.ingest.v1.IngestService.RejudgeHits:output_type -> nurture.ingest.v1.RejudgeHitsResponse
-	98,  // 124: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
-	99,  // 125: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
-	100, // 126: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
-	101, // 127: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
-	102, // 128: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
-	103, // 129: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
-	104, // 130: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
-	105, // 131: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
-	106, // 132: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
-	107, // 133: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
-	99,  // [99:134] is the sub-list for method output_type
-	64,  // [64:99] is the sub-list for method input_type
-	64,  // [64:64] is the sub-list for extension type_name
-	64,  // [64:64] is the sub-list for extension extendee
-	0,   // [0:64] is the sub-list for field type_name
+	32,  // 5: nurture.ingest.v1.CaptureLeadRequest.company:type_name -> nurture.ingest.v1.Company
+	0,   // 6: nurture.ingest.v1.TrackActivityRequest.who:type_name -> nurture.ingest.v1.Who
+	30,  // 7: nurture.ingest.v1.TrackActivityRequest.activity:type_name -> nurture.lead.v1.Activity
+	33,  // 8: nurture.ingest.v1.TrackActivityRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	29,  // 9: nurture.ingest.v1.RecordConsentRequest.consent:type_name -> nurture.lead.v1.Consent
+	33,  // 10: nurture.ingest.v1.RecordConsentRequest.suppression:type_name -> nurture.lead.v1.Suppression
+	34,  // 11: nurture.ingest.v1.GetLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	34,  // 12: nurture.ingest.v1.BatchGetLeadsResponse.leads:type_name -> nurture.lead.v1.Lead
+	31,  // 13: nurture.ingest.v1.ListActivitiesRequest.since:type_name -> google.protobuf.Timestamp
+	30,  // 14: nurture.ingest.v1.ListActivitiesResponse.activities:type_name -> nurture.lead.v1.Activity
+	34,  // 15: nurture.ingest.v1.State.lead:type_name -> nurture.lead.v1.Lead
+	35,  // 16: nurture.ingest.v1.State.parts:type_name -> nurture.ingest.v1.Part
+	36,  // 17: nurture.ingest.v1.State.times:type_name -> nurture.ingest.v1.Times
+	37,  // 18: nurture.ingest.v1.State.merged_into:type_name -> nurture.ingest.v1.Merge
+	37,  // 19: nurture.ingest.v1.State.joining:type_name -> nurture.ingest.v1.Merge
+	38,  // 20: nurture.ingest.v1.State.leaving:type_name -> nurture.ingest.v1.Leaving
+	31,  // 21: nurture.ingest.v1.State.erased_at:type_name -> google.protobuf.Timestamp
+	39,  // 22: nurture.ingest.v1.State.mails:type_name -> nurture.ingest.v1.MailResult
+	30,  // 23: nurture.ingest.v1.State.hits:type_name -> nurture.lead.v1.Activity
+	31,  // 24: nurture.ingest.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	15,  // 25: nurture.ingest.v1.Event.captured:type_name -> nurture.ingest.v1.Captured
+	16,  // 26: nurture.ingest.v1.Event.identified:type_name -> nurture.ingest.v1.Identified
+	30,  // 27: nurture.ingest.v1.Event.activity:type_name -> nurture.lead.v1.Activity
+	29,  // 28: nurture.ingest.v1.Event.consent:type_name -> nurture.lead.v1.Consent
+	17,  // 29: nurture.ingest.v1.Event.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	18,  // 30: nurture.ingest.v1.Event.merged:type_name -> nurture.ingest.v1.Merged
+	40,  // 31: nurture.ingest.v1.Event.merged_into:type_name -> nurture.ingest.v1.MergedInto
+	41,  // 32: nurture.ingest.v1.Event.restored:type_name -> nurture.ingest.v1.Restored
+	42,  // 33: nurture.ingest.v1.Event.unmerged:type_name -> nurture.ingest.v1.Unmerged
+	43,  // 34: nurture.ingest.v1.Event.erased:type_name -> nurture.ingest.v1.Erased
+	44,  // 35: nurture.ingest.v1.Event.confirmation_asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	45,  // 36: nurture.ingest.v1.Event.suppression_lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	46,  // 37: nurture.ingest.v1.Event.judged:type_name -> nurture.ingest.v1.Judged
+	47,  // 38: nurture.ingest.v1.Event.joined:type_name -> nurture.ingest.v1.Joined
+	33,  // 39: nurture.ingest.v1.Suppressed.reason:type_name -> nurture.lead.v1.Suppression
+	1,   // 40: nurture.ingest.v1.Apply.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	33,  // 41: nurture.ingest.v1.Apply.suppression:type_name -> nurture.lead.v1.Suppression
+	18,  // 42: nurture.ingest.v1.Apply.merged:type_name -> nurture.ingest.v1.Merged
+	48,  // 43: nurture.ingest.v1.Apply.consent_act:type_name -> nurture.ingest.v1.ConsentAct
+	49,  // 44: nurture.ingest.v1.Apply.address:type_name -> nurture.ingest.v1.SuppressionEntry
+	50,  // 45: nurture.ingest.v1.Apply.rejudge:type_name -> nurture.ingest.v1.Rejudge
+	51,  // 46: nurture.ingest.v1.Apply.step:type_name -> nurture.ingest.v1.Step
+	52,  // 47: nurture.ingest.v1.Apply.rehouse:type_name -> nurture.ingest.v1.Rehouse
+	1,   // 48: nurture.ingest.v1.Inbound.capture:type_name -> nurture.ingest.v1.CaptureLeadRequest
+	3,   // 49: nurture.ingest.v1.Inbound.track:type_name -> nurture.ingest.v1.TrackActivityRequest
+	5,   // 50: nurture.ingest.v1.Inbound.consent:type_name -> nurture.ingest.v1.RecordConsentRequest
+	53,  // 51: nurture.ingest.v1.Inbound.fetch:type_name -> nurture.ingest.v1.Fetch
+	54,  // 52: nurture.ingest.v1.Inbound.sales:type_name -> nurture.ingest.v1.Sales
+	31,  // 53: nurture.ingest.v1.ExportEventsResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	14,  // 54: nurture.ingest.v1.ExportEventsResponse.event:type_name -> nurture.ingest.v1.Event
+	34,  // 55: nurture.ingest.v1.ExportLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	24,  // 56: nurture.ingest.v1.ExportLeadResponse.events:type_name -> nurture.ingest.v1.ExportedEvent
+	31,  // 57: nurture.ingest.v1.ExportedEvent.recorded_at:type_name -> google.protobuf.Timestamp
+	14,  // 58: nurture.ingest.v1.ExportedEvent.event:type_name -> nurture.ingest.v1.Event
+	26,  // 59: nurture.ingest.v1.ListConsentsResponse.entries:type_name -> nurture.ingest.v1.ConsentEntry
+	55,  // 60: nurture.ingest.v1.ListConsentsResponse.permissions:type_name -> nurture.lead.v1.Permission
+	33,  // 61: nurture.ingest.v1.ListConsentsResponse.suppression:type_name -> nurture.lead.v1.Suppression
+	31,  // 62: nurture.ingest.v1.ConsentEntry.recorded_at:type_name -> google.protobuf.Timestamp
+	29,  // 63: nurture.ingest.v1.ConsentEntry.consent:type_name -> nurture.lead.v1.Consent
+	44,  // 64: nurture.ingest.v1.ConsentEntry.asked:type_name -> nurture.ingest.v1.ConfirmationAsked
+	17,  // 65: nurture.ingest.v1.ConsentEntry.suppressed:type_name -> nurture.ingest.v1.Suppressed
+	45,  // 66: nurture.ingest.v1.ConsentEntry.lifted:type_name -> nurture.ingest.v1.SuppressionLifted
+	1,   // 67: nurture.ingest.v1.IngestService.CaptureLead:input_type -> nurture.ingest.v1.CaptureLeadRequest
+	3,   // 68: nurture.ingest.v1.IngestService.TrackActivity:input_type -> nurture.ingest.v1.TrackActivityRequest
+	5,   // 69: nurture.ingest.v1.IngestService.RecordConsent:input_type -> nurture.ingest.v1.RecordConsentRequest
+	7,   // 70: nurture.ingest.v1.IngestService.GetLead:input_type -> nurture.ingest.v1.GetLeadRequest
+	9,   // 71: nurture.ingest.v1.IngestService.BatchGetLeads:input_type -> nurture.ingest.v1.BatchGetLeadsRequest
+	11,  // 72: nurture.ingest.v1.IngestService.ListActivities:input_type -> nurture.ingest.v1.ListActivitiesRequest
+	56,  // 73: nurture.ingest.v1.IngestService.ImportLeads:input_type -> nurture.ingest.v1.ImportLeadsRequest
+	57,  // 74: nurture.ingest.v1.IngestService.ExportLeads:input_type -> nurture.ingest.v1.ExportLeadsRequest
+	58,  // 75: nurture.ingest.v1.IngestService.ExportEvents:input_type -> nurture.ingest.v1.ExportEventsRequest
+	59,  // 76: nurture.ingest.v1.IngestService.EraseLead:input_type -> nurture.ingest.v1.EraseLeadRequest
+	60,  // 77: nurture.ingest.v1.IngestService.GetErasure:input_type -> nurture.ingest.v1.GetErasureRequest
+	61,  // 78: nurture.ingest.v1.IngestService.ListErasures:input_type -> nurture.ingest.v1.ListErasuresRequest
+	62,  // 79: nurture.ingest.v1.IngestService.ExportLead:input_type -> nurture.ingest.v1.ExportLeadRequest
+	63,  // 80: nurture.ingest.v1.IngestService.RewrapKeys:input_type -> nurture.ingest.v1.RewrapKeysRequest
+	64,  // 81: nurture.ingest.v1.IngestService.TakeReturn:input_type -> nurture.ingest.v1.TakeReturnRequest
+	65,  // 82: nurture.ingest.v1.IngestService.ListConsents:input_type -> nurture.ingest.v1.ListConsentsRequest
+	66,  // 83: nurture.ingest.v1.IngestService.ListPreferences:input_type -> nurture.ingest.v1.ListPreferencesRequest
+	67,  // 84: nurture.ingest.v1.IngestService.UpdatePreferences:input_type -> nurture.ingest.v1.UpdatePreferencesRequest
+	68,  // 85: nurture.ingest.v1.IngestService.ConfirmConsent:input_type -> nurture.ingest.v1.ConfirmConsentRequest
+	69,  // 86: nurture.ingest.v1.IngestService.AskConfirmation:input_type -> nurture.ingest.v1.AskConfirmationRequest
+	70,  // 87: nurture.ingest.v1.IngestService.AddSuppressions:input_type -> nurture.ingest.v1.AddSuppressionsRequest
+	71,  // 88: nurture.ingest.v1.IngestService.RemoveSuppression:input_type -> nurture.ingest.v1.RemoveSuppressionRequest
+	72,  // 89: nurture.ingest.v1.IngestService.CheckSuppression:input_type -> nurture.ingest.v1.CheckSuppressionRequest
+	73,  // 90: nurture.ingest.v1.IngestService.ListSuppressions:input_type -> nurture.ingest.v1.ListSuppressionsRequest
+	74,  // 91: nurture.ingest.v1.IngestService.RejudgeHits:input_type -> nurture.ingest.v1.RejudgeHitsRequest
+	75,  // 92: nurture.ingest.v1.IngestService.MergeLeads:input_type -> nurture.ingest.v1.MergeLeadsRequest
+	76,  // 93: nurture.ingest.v1.IngestService.UnmergeLead:input_type -> nurture.ingest.v1.UnmergeLeadRequest
+	77,  // 94: nurture.ingest.v1.IngestService.LookupLead:input_type -> nurture.ingest.v1.LookupLeadRequest
+	78,  // 95: nurture.ingest.v1.IngestService.ListMerges:input_type -> nurture.ingest.v1.ListMergesRequest
+	79,  // 96: nurture.ingest.v1.IngestService.ListSources:input_type -> nurture.ingest.v1.ListSourcesRequest
+	80,  // 97: nurture.ingest.v1.IngestService.TestSource:input_type -> nurture.ingest.v1.TestSourceRequest
+	81,  // 98: nurture.ingest.v1.IngestService.ListRejects:input_type -> nurture.ingest.v1.ListRejectsRequest
+	82,  // 99: nurture.ingest.v1.IngestService.GetReject:input_type -> nurture.ingest.v1.GetRejectRequest
+	83,  // 100: nurture.ingest.v1.IngestService.RedriveReject:input_type -> nurture.ingest.v1.RedriveRejectRequest
+	84,  // 101: nurture.ingest.v1.IngestService.DismissReject:input_type -> nurture.ingest.v1.DismissRejectRequest
+	2,   // 102: nurture.ingest.v1.IngestService.CaptureLead:output_type -> nurture.ingest.v1.CaptureLeadResponse
+	4,   // 103: nurture.ingest.v1.IngestService.TrackActivity:output_type -> nurture.ingest.v1.TrackActivityResponse
+	6,   // 104: nurture.ingest.v1.IngestService.RecordConsent:output_type -> nurture.ingest.v1.RecordConsentResponse
+	8,   // 105: nurture.ingest.v1.IngestService.GetLead:output_type -> nurture.ingest.v1.GetLeadResponse
+	10,  // 106: nurture.ingest.v1.IngestService.BatchGetLeads:output_type -> nurture.ingest.v1.BatchGetLeadsResponse
+	12,  // 107: nurture.ingest.v1.IngestService.ListActivities:output_type -> nurture.ingest.v1.ListActivitiesResponse
+	85,  // 108: nurture.ingest.v1.IngestService.ImportLeads:output_type -> nurture.ingest.v1.ImportLeadsResponse
+	86,  // 109: nurture.ingest.v1.IngestService.ExportLeads:output_type -> nurture.ingest.v1.ExportLeadsResponse
+	22,  // 110: nurture.ingest.v1.IngestService.ExportEvents:output_type -> nurture.ingest.v1.ExportEventsResponse
+	87,  // 111: nurture.ingest.v1.IngestService.EraseLead:output_type -> nurture.ingest.v1.EraseLeadResponse
+	88,  // 112: nurture.ingest.v1.IngestService.GetErasure:output_type -> nurture.ingest.v1.GetErasureResponse
+	89,  // 113: nurture.ingest.v1.IngestService.ListErasures:output_type -> nurture.ingest.v1.ListErasuresResponse
+	23,  // 114: nurture.ingest.v1.IngestService.ExportLead:output_type -> nurture.ingest.v1.ExportLeadResponse
+	90,  // 115: nurture.ingest.v1.IngestService.RewrapKeys:output_type -> nurture.ingest.v1.RewrapKeysResponse
+	91,  // 116: nurture.ingest.v1.IngestService.TakeReturn:output_type -> nurture.ingest.v1.TakeReturnResponse
+	25,  // 117: nurture.ingest.v1.IngestService.ListConsents:output_type -> nurture.ingest.v1.ListConsentsResponse
+	92,  // 118: nurture.ingest.v1.IngestService.ListPreferences:output_type -> nurture.ingest.v1.ListPreferencesResponse
+	93,  // 119: nurture.ingest.v1.IngestService.UpdatePreferences:output_type -> nurture.ingest.v1.UpdatePreferencesResponse
+	94,  // 120: nurture.ingest.v1.IngestService.ConfirmConsent:output_type -> nurture.ingest.v1.ConfirmConsentResponse
+	95,  // 121: nurture.ingest.v1.IngestService.AskConfirmation:output_type -> nurture.ingest.v1.AskConfirmationResponse
+	96,  // 122: nurture.ingest.v1.IngestService.AddSuppressions:output_type -> nurture.ingest.v1.AddSuppressionsResponse
+	97,  // 123: nurture.ingest.v1.IngestService.RemoveSuppression:output_type -> nurture.ingest.v1.RemoveSuppressionResponse
+	98,  // 124: nurture.ingest.v1.IngestService.CheckSuppression:output_type -> nurture.ingest.v1.CheckSuppressionResponse
+	99,  // 125: nurture.ingest.v1.IngestService.ListSuppressions:output_type -> nurture.ingest.v1.ListSuppressionsResponse
+	100, // 126: nurture.ingest.v1.IngestService.RejudgeHits:output_type -> nurture.ingest.v1.RejudgeHitsResponse
+	101, // 127: nurture.ingest.v1.IngestService.MergeLeads:output_type -> nurture.ingest.v1.MergeLeadsResponse
+	102, // 128: nurture.ingest.v1.IngestService.UnmergeLead:output_type -> nurture.ingest.v1.UnmergeLeadResponse
+	103, // 129: nurture.ingest.v1.IngestService.LookupLead:output_type -> nurture.ingest.v1.LookupLeadResponse
+	104, // 130: nurture.ingest.v1.IngestService.ListMerges:output_type -> nurture.ingest.v1.ListMergesResponse
+	105, // 131: nurture.ingest.v1.IngestService.ListSources:output_type -> nurture.ingest.v1.ListSourcesResponse
+	106, // 132: nurture.ingest.v1.IngestService.TestSource:output_type -> nurture.ingest.v1.TestSourceResponse
+	107, // 133: nurture.ingest.v1.IngestService.ListRejects:output_type -> nurture.ingest.v1.ListRejectsResponse
+	108, // 134: nurture.ingest.v1.IngestService.GetReject:output_type -> nurture.ingest.v1.GetRejectResponse
+	109, // 135: nurture.ingest.v1.IngestService.RedriveReject:output_type -> nurture.ingest.v1.RedriveRejectResponse
+	110, // 136: nurture.ingest.v1.IngestService.DismissReject:output_type -> nurture.ingest.v1.DismissRejectResponse
+	102, // [102:137] is the sub-list for method output_type
+	67,  // [67:102] is the sub-list for method input_type
+	67,  // [67:67] is the sub-list for extension type_name
+	67,  // [67:67] is the sub-list for extension extendee
+	0,   // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_ingest_proto_init() }
@@ -2729,6 +2803,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 	if File_nurture_ingest_v1_ingest_proto != nil {
 		return
 	}
+	file_nurture_ingest_v1_account_proto_init()
 	file_nurture_ingest_v1_consent_proto_init()
 	file_nurture_ingest_v1_erasure_proto_init()
 	file_nurture_ingest_v1_hook_proto_init()
@@ -2751,6 +2826,7 @@ func file_nurture_ingest_v1_ingest_proto_init() {
 		(*Event_ConfirmationAsked)(nil),
 		(*Event_SuppressionLifted)(nil),
 		(*Event_Judged)(nil),
+		(*Event_Joined)(nil),
 	}
 	file_nurture_ingest_v1_ingest_proto_msgTypes[21].OneofWrappers = []any{
 		(*Inbound_Capture)(nil),

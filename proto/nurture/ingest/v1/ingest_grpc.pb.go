@@ -65,52 +65,45 @@ const (
 // IngestService owns people: profile, identity, consent, and what they did.
 // Every call that changes something answers after the change is fsynced.
 type IngestServiceClient interface {
-	// CaptureLead records that somebody raised a hand, or tells more about
-	// somebody known. Repeating (source, external_id) changes nothing, for ever.
+	// CaptureLead records that somebody raised a hand, or tells more about somebody known. Repeating (source,
+	// external_id) changes nothing, for ever.
 	CaptureLead(ctx context.Context, in *CaptureLeadRequest, opts ...grpc.CallOption) (*CaptureLeadResponse, error)
 	// TrackActivity records one thing a lead did.
 	TrackActivity(ctx context.Context, in *TrackActivityRequest, opts ...grpc.CallOption) (*TrackActivityResponse, error)
-	// RecordConsent records an answer to a purpose; granted=false for
-	// marketing_email takes effect on every mail not yet handed to SMTP.
+	// RecordConsent records an answer to a purpose; granted=false for marketing_email takes effect on every mail not yet
+	// handed to SMTP.
 	RecordConsent(ctx context.Context, in *RecordConsentRequest, opts ...grpc.CallOption) (*RecordConsentResponse, error)
 	// GetLead answers NOT_FOUND for an unknown id.
 	GetLead(ctx context.Context, in *GetLeadRequest, opts ...grpc.CallOption) (*GetLeadResponse, error)
 	// BatchGetLeads answers the leads that exist, in the order asked.
 	BatchGetLeads(ctx context.Context, in *BatchGetLeadsRequest, opts ...grpc.CallOption) (*BatchGetLeadsResponse, error)
-	// ListActivities answers the latest things a lead did, newest last;
-	// NOT_FOUND for an unknown id.
+	// ListActivities answers the latest things a lead did, newest last; NOT_FOUND for an unknown id.
 	ListActivities(ctx context.Context, in *ListActivitiesRequest, opts ...grpc.CallOption) (*ListActivitiesResponse, error)
-	// ImportLeads takes the rows of a list, one after the other, and answers each
-	// one: a row is durable when its answer comes. The first message is the plan.
-	// A row counts once for ever: whoever was cut off sends the unanswered rows, or
+	// ImportLeads takes the rows of a list, one after the other, and answers each one: a row is durable when its answer
+	// comes. The first message is the plan. A row counts once for ever: whoever was cut off sends the unanswered rows, or
 	// all of them, again. gRPC only.
 	ImportLeads(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportLeadsRequest, ImportLeadsResponse], error)
 	// ExportLeads answers every lead there is, in no particular order. gRPC only.
 	ExportLeads(ctx context.Context, in *ExportLeadsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportLeadsResponse], error)
-	// ExportEvents answers every fact that ingest recorded, in the order of the
-	// log. gRPC only.
+	// ExportEvents answers every fact that ingest recorded, in the order of the log. gRPC only.
 	ExportEvents(ctx context.Context, in *ExportEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEventsResponse], error)
-	// EraseLead forgets a person: everything of the lead and of the leads that
-	// turned out to be the same person. It answers when all that can be done now
-	// is done and durable; what is left goes on by itself, also after a crash.
+	// EraseLead forgets a person: everything of the lead and of the leads that turned out to be the same person. It
+	// answers when all that can be done now is done and durable; what is left goes on by itself, also after a crash.
 	// Asking again changes nothing. NOT_FOUND for an unknown id.
 	EraseLead(ctx context.Context, in *EraseLeadRequest, opts ...grpc.CallOption) (*EraseLeadResponse, error)
 	// GetErasure answers the certificate of an erasure; NOT_FOUND when there is none.
 	GetErasure(ctx context.Context, in *GetErasureRequest, opts ...grpc.CallOption) (*GetErasureResponse, error)
 	// ListErasures answers all erasures, the latest first.
 	ListErasures(ctx context.Context, in *ListErasuresRequest, opts ...grpc.CallOption) (*ListErasuresResponse, error)
-	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR).
-	// NOT_FOUND for an unknown or erased id.
+	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR). NOT_FOUND for an unknown or erased id.
 	ExportLead(ctx context.Context, in *ExportLeadRequest, opts ...grpc.CallOption) (*ExportLeadResponse, error)
-	// RewrapKeys wraps all data keys in the newest key of the service, so that
-	// older ones are no longer needed.
+	// RewrapKeys wraps all data keys in the newest key of the service, so that older ones are no longer needed.
 	RewrapKeys(ctx context.Context, in *RewrapKeysRequest, opts ...grpc.CallOption) (*RewrapKeysResponse, error)
-	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to
-	// unsubscribe. What it says of a lead is durable when this answers; a mail that
-	// says nothing about anybody is parked as a reject.
+	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to unsubscribe. What it says of a lead is
+	// durable when this answers; a mail that says nothing about anybody is parked as a reject.
 	TakeReturn(ctx context.Context, in *TakeReturnRequest, opts ...grpc.CallOption) (*TakeReturnResponse, error)
-	// ListConsents answers every answer a lead ever gave, oldest first, and what
-	// was allowed as of a time; NOT_FOUND for an unknown id.
+	// ListConsents answers every answer a lead ever gave, oldest first, and what was allowed as of a time; NOT_FOUND for
+	// an unknown id.
 	ListConsents(ctx context.Context, in *ListConsentsRequest, opts ...grpc.CallOption) (*ListConsentsResponse, error)
 	// ListPreferences answers what the preference page of a lead shows.
 	ListPreferences(ctx context.Context, in *ListPreferencesRequest, opts ...grpc.CallOption) (*ListPreferencesResponse, error)
@@ -122,18 +115,17 @@ type IngestServiceClient interface {
 	AskConfirmation(ctx context.Context, in *AskConfirmationRequest, opts ...grpc.CallOption) (*AskConfirmationResponse, error)
 	// AddSuppressions forbids mails to addresses, whoever has them now or later.
 	AddSuppressions(ctx context.Context, in *AddSuppressionsRequest, opts ...grpc.CallOption) (*AddSuppressionsResponse, error)
-	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint
-	// unless force is set.
+	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint unless force is set.
 	RemoveSuppression(ctx context.Context, in *RemoveSuppressionRequest, opts ...grpc.CallOption) (*RemoveSuppressionResponse, error)
 	CheckSuppression(ctx context.Context, in *CheckSuppressionRequest, opts ...grpc.CallOption) (*CheckSuppressionResponse, error)
-	// ListSuppressions answers the list in the order of its latest changes. It
-	// holds keyed hashes: nobody can read an address out of it.
+	// ListSuppressions answers the list in the order of its latest changes. It holds keyed hashes: nobody can read an
+	// address out of it.
 	ListSuppressions(ctx context.Context, in *ListSuppressionsRequest, opts ...grpc.CallOption) (*ListSuppressionsResponse, error)
-	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
-	// and records the verdicts that are different. gRPC only.
+	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now, and records the verdicts that are
+	// different. gRPC only.
 	RejudgeHits(ctx context.Context, in *RejudgeHitsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RejudgeHitsResponse], error)
-	// MergeLeads makes one lead of two that are the same person. The survivor keeps
-	// its id; the other id answers to it. FAILED_PRECONDITION: it is full.
+	// MergeLeads makes one lead of two that are the same person. The survivor keeps its id; the other id answers to it.
+	// FAILED_PRECONDITION: it is full.
 	MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error)
 	// UnmergeLead gives a merged lead its own history again.
 	UnmergeLead(ctx context.Context, in *UnmergeLeadRequest, opts ...grpc.CallOption) (*UnmergeLeadResponse, error)
@@ -141,19 +133,17 @@ type IngestServiceClient interface {
 	LookupLead(ctx context.Context, in *LookupLeadRequest, opts ...grpc.CallOption) (*LookupLeadResponse, error)
 	// ListMerges answers who was merged into a lead, and where it went itself.
 	ListMerges(ctx context.Context, in *ListMergesRequest, opts ...grpc.CallOption) (*ListMergesResponse, error)
-	// ListSources answers what is configured and what the process that answers
-	// has seen of it.
+	// ListSources answers what is configured and what the process that answers has seen of it.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
-	// TestSource sends a signed sample through a source, as its sender would, and
-	// answers what became of it. Its person is one who cannot exist.
+	// TestSource sends a signed sample through a source, as its sender would, and answers what became of it. Its person
+	// is one who cannot exist.
 	TestSource(ctx context.Context, in *TestSourceRequest, opts ...grpc.CallOption) (*TestSourceResponse, error)
 	// ListRejects answers what was not taken, and why.
 	ListRejects(ctx context.Context, in *ListRejectsRequest, opts ...grpc.CallOption) (*ListRejectsResponse, error)
 	// GetReject answers one of them with what was sent: a person's data.
 	GetReject(ctx context.Context, in *GetRejectRequest, opts ...grpc.CallOption) (*GetRejectResponse, error)
-	// RedriveReject reads what was sent again, by the source's present
-	// configuration. What is taken now is off the list. Doing it twice has one
-	// effect.
+	// RedriveReject reads what was sent again, by the source's present configuration. What is taken now is off the list.
+	// Doing it twice has one effect.
 	RedriveReject(ctx context.Context, in *RedriveRejectRequest, opts ...grpc.CallOption) (*RedriveRejectResponse, error)
 	// DismissReject takes one off the list for good and deletes what was sent.
 	DismissReject(ctx context.Context, in *DismissRejectRequest, opts ...grpc.CallOption) (*DismissRejectResponse, error)
@@ -554,52 +544,45 @@ func (c *ingestServiceClient) DismissReject(ctx context.Context, in *DismissReje
 // IngestService owns people: profile, identity, consent, and what they did.
 // Every call that changes something answers after the change is fsynced.
 type IngestServiceServer interface {
-	// CaptureLead records that somebody raised a hand, or tells more about
-	// somebody known. Repeating (source, external_id) changes nothing, for ever.
+	// CaptureLead records that somebody raised a hand, or tells more about somebody known. Repeating (source,
+	// external_id) changes nothing, for ever.
 	CaptureLead(context.Context, *CaptureLeadRequest) (*CaptureLeadResponse, error)
 	// TrackActivity records one thing a lead did.
 	TrackActivity(context.Context, *TrackActivityRequest) (*TrackActivityResponse, error)
-	// RecordConsent records an answer to a purpose; granted=false for
-	// marketing_email takes effect on every mail not yet handed to SMTP.
+	// RecordConsent records an answer to a purpose; granted=false for marketing_email takes effect on every mail not yet
+	// handed to SMTP.
 	RecordConsent(context.Context, *RecordConsentRequest) (*RecordConsentResponse, error)
 	// GetLead answers NOT_FOUND for an unknown id.
 	GetLead(context.Context, *GetLeadRequest) (*GetLeadResponse, error)
 	// BatchGetLeads answers the leads that exist, in the order asked.
 	BatchGetLeads(context.Context, *BatchGetLeadsRequest) (*BatchGetLeadsResponse, error)
-	// ListActivities answers the latest things a lead did, newest last;
-	// NOT_FOUND for an unknown id.
+	// ListActivities answers the latest things a lead did, newest last; NOT_FOUND for an unknown id.
 	ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error)
-	// ImportLeads takes the rows of a list, one after the other, and answers each
-	// one: a row is durable when its answer comes. The first message is the plan.
-	// A row counts once for ever: whoever was cut off sends the unanswered rows, or
+	// ImportLeads takes the rows of a list, one after the other, and answers each one: a row is durable when its answer
+	// comes. The first message is the plan. A row counts once for ever: whoever was cut off sends the unanswered rows, or
 	// all of them, again. gRPC only.
 	ImportLeads(grpc.BidiStreamingServer[ImportLeadsRequest, ImportLeadsResponse]) error
 	// ExportLeads answers every lead there is, in no particular order. gRPC only.
 	ExportLeads(*ExportLeadsRequest, grpc.ServerStreamingServer[ExportLeadsResponse]) error
-	// ExportEvents answers every fact that ingest recorded, in the order of the
-	// log. gRPC only.
+	// ExportEvents answers every fact that ingest recorded, in the order of the log. gRPC only.
 	ExportEvents(*ExportEventsRequest, grpc.ServerStreamingServer[ExportEventsResponse]) error
-	// EraseLead forgets a person: everything of the lead and of the leads that
-	// turned out to be the same person. It answers when all that can be done now
-	// is done and durable; what is left goes on by itself, also after a crash.
+	// EraseLead forgets a person: everything of the lead and of the leads that turned out to be the same person. It
+	// answers when all that can be done now is done and durable; what is left goes on by itself, also after a crash.
 	// Asking again changes nothing. NOT_FOUND for an unknown id.
 	EraseLead(context.Context, *EraseLeadRequest) (*EraseLeadResponse, error)
 	// GetErasure answers the certificate of an erasure; NOT_FOUND when there is none.
 	GetErasure(context.Context, *GetErasureRequest) (*GetErasureResponse, error)
 	// ListErasures answers all erasures, the latest first.
 	ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error)
-	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR).
-	// NOT_FOUND for an unknown or erased id.
+	// ExportLead answers all that ingest keeps of a person (Art. 15 GDPR). NOT_FOUND for an unknown or erased id.
 	ExportLead(context.Context, *ExportLeadRequest) (*ExportLeadResponse, error)
-	// RewrapKeys wraps all data keys in the newest key of the service, so that
-	// older ones are no longer needed.
+	// RewrapKeys wraps all data keys in the newest key of the service, so that older ones are no longer needed.
 	RewrapKeys(context.Context, *RewrapKeysRequest) (*RewrapKeysResponse, error)
-	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to
-	// unsubscribe. What it says of a lead is durable when this answers; a mail that
-	// says nothing about anybody is parked as a reject.
+	// TakeReturn reads a mail that came back: a bounce, a complaint, a request to unsubscribe. What it says of a lead is
+	// durable when this answers; a mail that says nothing about anybody is parked as a reject.
 	TakeReturn(context.Context, *TakeReturnRequest) (*TakeReturnResponse, error)
-	// ListConsents answers every answer a lead ever gave, oldest first, and what
-	// was allowed as of a time; NOT_FOUND for an unknown id.
+	// ListConsents answers every answer a lead ever gave, oldest first, and what was allowed as of a time; NOT_FOUND for
+	// an unknown id.
 	ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error)
 	// ListPreferences answers what the preference page of a lead shows.
 	ListPreferences(context.Context, *ListPreferencesRequest) (*ListPreferencesResponse, error)
@@ -611,18 +594,17 @@ type IngestServiceServer interface {
 	AskConfirmation(context.Context, *AskConfirmationRequest) (*AskConfirmationResponse, error)
 	// AddSuppressions forbids mails to addresses, whoever has them now or later.
 	AddSuppressions(context.Context, *AddSuppressionsRequest) (*AddSuppressionsResponse, error)
-	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint
-	// unless force is set.
+	// RemoveSuppression lifts it again. FAILED_PRECONDITION for a complaint unless force is set.
 	RemoveSuppression(context.Context, *RemoveSuppressionRequest) (*RemoveSuppressionResponse, error)
 	CheckSuppression(context.Context, *CheckSuppressionRequest) (*CheckSuppressionResponse, error)
-	// ListSuppressions answers the list in the order of its latest changes. It
-	// holds keyed hashes: nobody can read an address out of it.
+	// ListSuppressions answers the list in the order of its latest changes. It holds keyed hashes: nobody can read an
+	// address out of it.
 	ListSuppressions(context.Context, *ListSuppressionsRequest) (*ListSuppressionsResponse, error)
-	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now,
-	// and records the verdicts that are different. gRPC only.
+	// RejudgeHits judges opens, clicks and addresses in the log by the rules of now, and records the verdicts that are
+	// different. gRPC only.
 	RejudgeHits(*RejudgeHitsRequest, grpc.ServerStreamingServer[RejudgeHitsResponse]) error
-	// MergeLeads makes one lead of two that are the same person. The survivor keeps
-	// its id; the other id answers to it. FAILED_PRECONDITION: it is full.
+	// MergeLeads makes one lead of two that are the same person. The survivor keeps its id; the other id answers to it.
+	// FAILED_PRECONDITION: it is full.
 	MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error)
 	// UnmergeLead gives a merged lead its own history again.
 	UnmergeLead(context.Context, *UnmergeLeadRequest) (*UnmergeLeadResponse, error)
@@ -630,19 +612,17 @@ type IngestServiceServer interface {
 	LookupLead(context.Context, *LookupLeadRequest) (*LookupLeadResponse, error)
 	// ListMerges answers who was merged into a lead, and where it went itself.
 	ListMerges(context.Context, *ListMergesRequest) (*ListMergesResponse, error)
-	// ListSources answers what is configured and what the process that answers
-	// has seen of it.
+	// ListSources answers what is configured and what the process that answers has seen of it.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
-	// TestSource sends a signed sample through a source, as its sender would, and
-	// answers what became of it. Its person is one who cannot exist.
+	// TestSource sends a signed sample through a source, as its sender would, and answers what became of it. Its person
+	// is one who cannot exist.
 	TestSource(context.Context, *TestSourceRequest) (*TestSourceResponse, error)
 	// ListRejects answers what was not taken, and why.
 	ListRejects(context.Context, *ListRejectsRequest) (*ListRejectsResponse, error)
 	// GetReject answers one of them with what was sent: a person's data.
 	GetReject(context.Context, *GetRejectRequest) (*GetRejectResponse, error)
-	// RedriveReject reads what was sent again, by the source's present
-	// configuration. What is taken now is off the list. Doing it twice has one
-	// effect.
+	// RedriveReject reads what was sent again, by the source's present configuration. What is taken now is off the list.
+	// Doing it twice has one effect.
 	RedriveReject(context.Context, *RedriveRejectRequest) (*RedriveRejectResponse, error)
 	// DismissReject takes one off the list for good and deletes what was sent.
 	DismissReject(context.Context, *DismissRejectRequest) (*DismissRejectResponse, error)

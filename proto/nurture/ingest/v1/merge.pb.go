@@ -334,7 +334,9 @@ type Part struct {
 	// How it came here; absent for the lead's own part.
 	Merge *Merge `protobuf:"bytes,4,opt,name=merge,proto3" json:"merge,omitempty"`
 	// Hashes of the ids of the latest events it had when it came.
-	RecentIds     []uint64 `protobuf:"fixed64,5,rep,packed,name=recent_ids,json=recentIds,proto3" json:"recent_ids,omitempty"`
+	RecentIds []uint64 `protobuf:"fixed64,5,rep,packed,name=recent_ids,json=recentIds,proto3" json:"recent_ids,omitempty"`
+	// What became of the latest mails that were told of it, oldest first.
+	Mails         []*MailResult `protobuf:"bytes,6,rep,name=mails,proto3" json:"mails,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,6 +406,13 @@ func (x *Part) GetRecentIds() []uint64 {
 	return nil
 }
 
+func (x *Part) GetMails() []*MailResult {
+	if x != nil {
+		return x.Mails
+	}
+	return nil
+}
+
 // Leaving is what a lead has to give back.
 type Leaving struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -411,8 +420,11 @@ type Leaving struct {
 	Id     string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	LeadId string `protobuf:"bytes,2,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// The lead's own part and those of leads merged into it before.
-	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
-	Hosts         []*Host `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Parts []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	Hosts []*Host `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Its opens and clicks that were judged a moment ago: a later one may overrule
+	// them.
+	Hits          []*v1.Activity `protobuf:"bytes,5,rep,name=hits,proto3" json:"hits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -475,6 +487,13 @@ func (x *Leaving) GetHosts() []*Host {
 	return nil
 }
 
+func (x *Leaving) GetHits() []*v1.Activity {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
 // Times says when each value of a lead was told, in Unix nanoseconds; 0 when
 // that is not known. A value told later wins, of two at one time the greater.
 type Times struct {
@@ -496,11 +515,16 @@ type Times struct {
 	AccountId     int64                  `protobuf:"varint,15,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// One each for the lead's user_ids, anonymous_ids, external_ids, phones, and
 	// the state's emails.
-	UserIds       []int64 `protobuf:"varint,16,rep,packed,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
-	AnonymousIds  []int64 `protobuf:"varint,17,rep,packed,name=anonymous_ids,json=anonymousIds,proto3" json:"anonymous_ids,omitempty"`
-	ExternalIds   []int64 `protobuf:"varint,18,rep,packed,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
-	Phones        []int64 `protobuf:"varint,19,rep,packed,name=phones,proto3" json:"phones,omitempty"`
-	Emails        []int64 `protobuf:"varint,20,rep,packed,name=emails,proto3" json:"emails,omitempty"`
+	UserIds      []int64 `protobuf:"varint,16,rep,packed,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	AnonymousIds []int64 `protobuf:"varint,17,rep,packed,name=anonymous_ids,json=anonymousIds,proto3" json:"anonymous_ids,omitempty"`
+	ExternalIds  []int64 `protobuf:"varint,18,rep,packed,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
+	Phones       []int64 `protobuf:"varint,19,rep,packed,name=phones,proto3" json:"phones,omitempty"`
+	Emails       []int64 `protobuf:"varint,20,rep,packed,name=emails,proto3" json:"emails,omitempty"`
+	// The account that an address or a domain names, while a statement counts instead.
+	Concluded *Belonging `protobuf:"bytes,21,opt,name=concluded,proto3" json:"concluded,omitempty"`
+	// Statements about the account told until then do not count: the lead was
+	// removed from it.
+	Removed       int64 `protobuf:"varint,22,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -675,6 +699,81 @@ func (x *Times) GetEmails() []int64 {
 	return nil
 }
 
+func (x *Times) GetConcluded() *Belonging {
+	if x != nil {
+		return x.Concluded
+	}
+	return nil
+}
+
+func (x *Times) GetRemoved() int64 {
+	if x != nil {
+		return x.Removed
+	}
+	return 0
+}
+
+// Belonging is an account, what names it and when that was told.
+type Belonging struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccountId     string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Belonging) Reset() {
+	*x = Belonging{}
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Belonging) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Belonging) ProtoMessage() {}
+
+func (x *Belonging) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Belonging.ProtoReflect.Descriptor instead.
+func (*Belonging) Descriptor() ([]byte, []int) {
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Belonging) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Belonging) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Belonging) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // Step is one step of a merge: join, freeze, adopt; or of an unmerge: release,
 // restore, forget. The order makes a crash between any two harmless: whoever
 // meets a merge or unmerge under way completes it.
@@ -697,7 +796,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +808,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[8]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +821,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{8}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Step) GetStep() isStep_Step {
@@ -865,17 +964,20 @@ func (*Step_Restore) isStep_Step() {}
 func (*Step_Forget) isStep_Step() {}
 
 type Adopt struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Merge         *Merge                 `protobuf:"bytes,1,opt,name=merge,proto3" json:"merge,omitempty"`
-	Parts         []*Part                `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
-	Apart         []string               `protobuf:"bytes,3,rep,name=apart,proto3" json:"apart,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Merge *Merge                 `protobuf:"bytes,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	Parts []*Part                `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	Apart []string               `protobuf:"bytes,3,rep,name=apart,proto3" json:"apart,omitempty"`
+	// Its opens and clicks that were judged a moment ago: a later one may overrule
+	// them.
+	Hits          []*v1.Activity `protobuf:"bytes,4,rep,name=hits,proto3" json:"hits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Adopt) Reset() {
 	*x = Adopt{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +989,7 @@ func (x *Adopt) String() string {
 func (*Adopt) ProtoMessage() {}
 
 func (x *Adopt) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[9]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +1002,7 @@ func (x *Adopt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adopt.ProtoReflect.Descriptor instead.
 func (*Adopt) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{9}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Adopt) GetMerge() *Merge {
@@ -924,6 +1026,13 @@ func (x *Adopt) GetApart() []string {
 	return nil
 }
 
+func (x *Adopt) GetHits() []*v1.Activity {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
 type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LeadId        string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
@@ -934,7 +1043,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1055,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[10]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1068,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{10}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Release) GetLeadId() string {
@@ -979,17 +1088,18 @@ func (x *Release) GetBy() string {
 type Restore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the merge that is undone, and the lead it went into.
-	Id            string  `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	FromLeadId    string  `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
-	Parts         []*Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
-	Hosts         []*Host `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Id            string         `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	FromLeadId    string         `protobuf:"bytes,2,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
+	Parts         []*Part        `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	Hosts         []*Host        `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hits          []*v1.Activity `protobuf:"bytes,5,rep,name=hits,proto3" json:"hits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Restore) Reset() {
 	*x = Restore{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1111,7 @@ func (x *Restore) String() string {
 func (*Restore) ProtoMessage() {}
 
 func (x *Restore) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[11]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1124,7 @@ func (x *Restore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restore.ProtoReflect.Descriptor instead.
 func (*Restore) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{11}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Restore) GetId() string {
@@ -1045,6 +1155,13 @@ func (x *Restore) GetHosts() []*Host {
 	return nil
 }
 
+func (x *Restore) GetHits() []*v1.Activity {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
 type MergeLeadsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The survivor, and the lead that it turned out to be. Ids of leads that are
@@ -1062,7 +1179,7 @@ type MergeLeadsRequest struct {
 
 func (x *MergeLeadsRequest) Reset() {
 	*x = MergeLeadsRequest{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1191,7 @@ func (x *MergeLeadsRequest) String() string {
 func (*MergeLeadsRequest) ProtoMessage() {}
 
 func (x *MergeLeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[12]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1204,7 @@ func (x *MergeLeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeLeadsRequest.ProtoReflect.Descriptor instead.
 func (*MergeLeadsRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{12}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MergeLeadsRequest) GetLeadId() string {
@@ -1130,7 +1247,7 @@ type MergeLeadsResponse struct {
 
 func (x *MergeLeadsResponse) Reset() {
 	*x = MergeLeadsResponse{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1259,7 @@ func (x *MergeLeadsResponse) String() string {
 func (*MergeLeadsResponse) ProtoMessage() {}
 
 func (x *MergeLeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[13]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1272,7 @@ func (x *MergeLeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeLeadsResponse.ProtoReflect.Descriptor instead.
 func (*MergeLeadsResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{13}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MergeLeadsResponse) GetLead() *v1.Lead {
@@ -1183,7 +1300,7 @@ type UnmergeLeadRequest struct {
 
 func (x *UnmergeLeadRequest) Reset() {
 	*x = UnmergeLeadRequest{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1312,7 @@ func (x *UnmergeLeadRequest) String() string {
 func (*UnmergeLeadRequest) ProtoMessage() {}
 
 func (x *UnmergeLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[14]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1325,7 @@ func (x *UnmergeLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmergeLeadRequest.ProtoReflect.Descriptor instead.
 func (*UnmergeLeadRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{14}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UnmergeLeadRequest) GetLeadId() string {
@@ -1239,7 +1356,7 @@ type UnmergeLeadResponse struct {
 
 func (x *UnmergeLeadResponse) Reset() {
 	*x = UnmergeLeadResponse{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1368,7 @@ func (x *UnmergeLeadResponse) String() string {
 func (*UnmergeLeadResponse) ProtoMessage() {}
 
 func (x *UnmergeLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[15]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1381,7 @@ func (x *UnmergeLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmergeLeadResponse.ProtoReflect.Descriptor instead.
 func (*UnmergeLeadResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{15}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnmergeLeadResponse) GetLead() *v1.Lead {
@@ -1297,7 +1414,7 @@ type ListMergesRequest struct {
 
 func (x *ListMergesRequest) Reset() {
 	*x = ListMergesRequest{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1426,7 @@ func (x *ListMergesRequest) String() string {
 func (*ListMergesRequest) ProtoMessage() {}
 
 func (x *ListMergesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[16]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1439,7 @@ func (x *ListMergesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMergesRequest.ProtoReflect.Descriptor instead.
 func (*ListMergesRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{16}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListMergesRequest) GetLeadId() string {
@@ -1344,7 +1461,7 @@ type ListMergesResponse struct {
 
 func (x *ListMergesResponse) Reset() {
 	*x = ListMergesResponse{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1473,7 @@ func (x *ListMergesResponse) String() string {
 func (*ListMergesResponse) ProtoMessage() {}
 
 func (x *ListMergesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[17]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1486,7 @@ func (x *ListMergesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMergesResponse.ProtoReflect.Descriptor instead.
 func (*ListMergesResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{17}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListMergesResponse) GetMerges() []*Merge {
@@ -1404,7 +1521,7 @@ type LookupLeadRequest struct {
 
 func (x *LookupLeadRequest) Reset() {
 	*x = LookupLeadRequest{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1533,7 @@ func (x *LookupLeadRequest) String() string {
 func (*LookupLeadRequest) ProtoMessage() {}
 
 func (x *LookupLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[18]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1546,7 @@ func (x *LookupLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupLeadRequest.ProtoReflect.Descriptor instead.
 func (*LookupLeadRequest) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{18}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LookupLeadRequest) GetLeadId() string {
@@ -1485,7 +1602,7 @@ type LookupLeadResponse struct {
 
 func (x *LookupLeadResponse) Reset() {
 	*x = LookupLeadResponse{}
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1614,7 @@ func (x *LookupLeadResponse) String() string {
 func (*LookupLeadResponse) ProtoMessage() {}
 
 func (x *LookupLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[19]
+	mi := &file_nurture_ingest_v1_merge_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1627,7 @@ func (x *LookupLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupLeadResponse.ProtoReflect.Descriptor instead.
 func (*LookupLeadResponse) Descriptor() ([]byte, []int) {
-	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{19}
+	return file_nurture_ingest_v1_merge_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LookupLeadResponse) GetLead() *v1.Lead {
@@ -1531,7 +1648,7 @@ var File_nurture_ingest_v1_merge_proto protoreflect.FileDescriptor
 
 const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\n" +
-	"\x1dnurture/ingest/v1/merge.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1anurture/lead/v1/lead.proto\".\n" +
+	"\x1dnurture/ingest/v1/merge.proto\x12\x11nurture.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fnurture/ingest/v1/returns.proto\x1a\x1anurture/lead/v1/lead.proto\".\n" +
 	"\n" +
 	"MergedInto\x12 \n" +
 	"\finto_lead_id\x18\x01 \x01(\tR\n" +
@@ -1556,19 +1673,21 @@ const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\n" +
 	"confidence\x18\x05 \x01(\x01R\n" +
 	"confidence\x12*\n" +
-	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xc8\x01\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xfd\x01\n" +
 	"\x04Part\x12)\n" +
 	"\x04lead\x18\x01 \x01(\v2\x15.nurture.lead.v1.LeadR\x04lead\x12.\n" +
 	"\x05times\x18\x02 \x01(\v2\x18.nurture.ingest.v1.TimesR\x05times\x12\x16\n" +
 	"\x06emails\x18\x03 \x03(\tR\x06emails\x12.\n" +
 	"\x05merge\x18\x04 \x01(\v2\x18.nurture.ingest.v1.MergeR\x05merge\x12\x1d\n" +
 	"\n" +
-	"recent_ids\x18\x05 \x03(\x06R\trecentIds\"\x90\x01\n" +
+	"recent_ids\x18\x05 \x03(\x06R\trecentIds\x123\n" +
+	"\x05mails\x18\x06 \x03(\v2\x1d.nurture.ingest.v1.MailResultR\x05mails\"\xbf\x01\n" +
 	"\aLeaving\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12-\n" +
 	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12-\n" +
-	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\"\xaf\x05\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\x12-\n" +
+	"\x04hits\x18\x05 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\"\x85\x06\n" +
 	"\x05Times\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\x03R\x05email\x12\x14\n" +
 	"\x05phone\x18\x02 \x01(\x03R\x05phone\x12\x1d\n" +
@@ -1594,10 +1713,17 @@ const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\ranonymous_ids\x18\x11 \x03(\x03R\fanonymousIds\x12!\n" +
 	"\fexternal_ids\x18\x12 \x03(\x03R\vexternalIds\x12\x16\n" +
 	"\x06phones\x18\x13 \x03(\x03R\x06phones\x12\x16\n" +
-	"\x06emails\x18\x14 \x03(\x03R\x06emails\x1a=\n" +
+	"\x06emails\x18\x14 \x03(\x03R\x06emails\x12:\n" +
+	"\tconcluded\x18\x15 \x01(\v2\x1c.nurture.ingest.v1.BelongingR\tconcluded\x12\x18\n" +
+	"\aremoved\x18\x16 \x01(\x03R\aremoved\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xdc\x02\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"J\n" +
+	"\tBelonging\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\xdc\x02\n" +
 	"\x04Step\x12.\n" +
 	"\x04join\x18\x01 \x01(\v2\x18.nurture.ingest.v1.MergeH\x00R\x04join\x122\n" +
 	"\x06freeze\x18\x02 \x01(\v2\x18.nurture.ingest.v1.MergeH\x00R\x06freeze\x120\n" +
@@ -1607,20 +1733,22 @@ const file_nurture_ingest_v1_merge_proto_rawDesc = "" +
 	"\arelease\x18\x06 \x01(\v2\x1a.nurture.ingest.v1.ReleaseH\x00R\arelease\x126\n" +
 	"\arestore\x18\a \x01(\v2\x1a.nurture.ingest.v1.RestoreH\x00R\arestore\x12\x18\n" +
 	"\x06forget\x18\b \x01(\tH\x00R\x06forgetB\x06\n" +
-	"\x04step\"|\n" +
+	"\x04step\"\xab\x01\n" +
 	"\x05Adopt\x12.\n" +
 	"\x05merge\x18\x01 \x01(\v2\x18.nurture.ingest.v1.MergeR\x05merge\x12-\n" +
 	"\x05parts\x18\x02 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12\x14\n" +
-	"\x05apart\x18\x03 \x03(\tR\x05apart\"2\n" +
+	"\x05apart\x18\x03 \x03(\tR\x05apart\x12-\n" +
+	"\x04hits\x18\x04 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\"2\n" +
 	"\aRelease\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"\x99\x01\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"\xc8\x01\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\ffrom_lead_id\x18\x02 \x01(\tR\n" +
 	"fromLeadId\x12-\n" +
 	"\x05parts\x18\x03 \x03(\v2\x17.nurture.ingest.v1.PartR\x05parts\x12-\n" +
-	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\"\x91\x01\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nurture.ingest.v1.HostR\x05hosts\x12-\n" +
+	"\x04hits\x18\x05 \x03(\v2\x19.nurture.lead.v1.ActivityR\x04hits\"\x91\x01\n" +
 	"\x11MergeLeadsRequest\x12 \n" +
 	"\alead_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06leadId\x12)\n" +
 	"\ffrom_lead_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
@@ -1668,7 +1796,7 @@ func file_nurture_ingest_v1_merge_proto_rawDescGZIP() []byte {
 	return file_nurture_ingest_v1_merge_proto_rawDescData
 }
 
-var file_nurture_ingest_v1_merge_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_nurture_ingest_v1_merge_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_nurture_ingest_v1_merge_proto_goTypes = []any{
 	(*MergedInto)(nil),            // 0: nurture.ingest.v1.MergedInto
 	(*Unmerged)(nil),              // 1: nurture.ingest.v1.Unmerged
@@ -1678,50 +1806,58 @@ var file_nurture_ingest_v1_merge_proto_goTypes = []any{
 	(*Part)(nil),                  // 5: nurture.ingest.v1.Part
 	(*Leaving)(nil),               // 6: nurture.ingest.v1.Leaving
 	(*Times)(nil),                 // 7: nurture.ingest.v1.Times
-	(*Step)(nil),                  // 8: nurture.ingest.v1.Step
-	(*Adopt)(nil),                 // 9: nurture.ingest.v1.Adopt
-	(*Release)(nil),               // 10: nurture.ingest.v1.Release
-	(*Restore)(nil),               // 11: nurture.ingest.v1.Restore
-	(*MergeLeadsRequest)(nil),     // 12: nurture.ingest.v1.MergeLeadsRequest
-	(*MergeLeadsResponse)(nil),    // 13: nurture.ingest.v1.MergeLeadsResponse
-	(*UnmergeLeadRequest)(nil),    // 14: nurture.ingest.v1.UnmergeLeadRequest
-	(*UnmergeLeadResponse)(nil),   // 15: nurture.ingest.v1.UnmergeLeadResponse
-	(*ListMergesRequest)(nil),     // 16: nurture.ingest.v1.ListMergesRequest
-	(*ListMergesResponse)(nil),    // 17: nurture.ingest.v1.ListMergesResponse
-	(*LookupLeadRequest)(nil),     // 18: nurture.ingest.v1.LookupLeadRequest
-	(*LookupLeadResponse)(nil),    // 19: nurture.ingest.v1.LookupLeadResponse
-	nil,                           // 20: nurture.ingest.v1.Times.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*v1.Lead)(nil),               // 22: nurture.lead.v1.Lead
+	(*Belonging)(nil),             // 8: nurture.ingest.v1.Belonging
+	(*Step)(nil),                  // 9: nurture.ingest.v1.Step
+	(*Adopt)(nil),                 // 10: nurture.ingest.v1.Adopt
+	(*Release)(nil),               // 11: nurture.ingest.v1.Release
+	(*Restore)(nil),               // 12: nurture.ingest.v1.Restore
+	(*MergeLeadsRequest)(nil),     // 13: nurture.ingest.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),    // 14: nurture.ingest.v1.MergeLeadsResponse
+	(*UnmergeLeadRequest)(nil),    // 15: nurture.ingest.v1.UnmergeLeadRequest
+	(*UnmergeLeadResponse)(nil),   // 16: nurture.ingest.v1.UnmergeLeadResponse
+	(*ListMergesRequest)(nil),     // 17: nurture.ingest.v1.ListMergesRequest
+	(*ListMergesResponse)(nil),    // 18: nurture.ingest.v1.ListMergesResponse
+	(*LookupLeadRequest)(nil),     // 19: nurture.ingest.v1.LookupLeadRequest
+	(*LookupLeadResponse)(nil),    // 20: nurture.ingest.v1.LookupLeadResponse
+	nil,                           // 21: nurture.ingest.v1.Times.AttributesEntry
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*v1.Lead)(nil),               // 23: nurture.lead.v1.Lead
+	(*MailResult)(nil),            // 24: nurture.ingest.v1.MailResult
+	(*v1.Activity)(nil),           // 25: nurture.lead.v1.Activity
 }
 var file_nurture_ingest_v1_merge_proto_depIdxs = []int32{
 	3,  // 0: nurture.ingest.v1.Restored.hosts:type_name -> nurture.ingest.v1.Host
-	21, // 1: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
-	22, // 2: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
+	22, // 1: nurture.ingest.v1.Merge.at:type_name -> google.protobuf.Timestamp
+	23, // 2: nurture.ingest.v1.Part.lead:type_name -> nurture.lead.v1.Lead
 	7,  // 3: nurture.ingest.v1.Part.times:type_name -> nurture.ingest.v1.Times
 	4,  // 4: nurture.ingest.v1.Part.merge:type_name -> nurture.ingest.v1.Merge
-	5,  // 5: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
-	3,  // 6: nurture.ingest.v1.Leaving.hosts:type_name -> nurture.ingest.v1.Host
-	20, // 7: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
-	4,  // 8: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
-	4,  // 9: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
-	9,  // 10: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
-	10, // 11: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
-	11, // 12: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
-	4,  // 13: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
-	5,  // 14: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
-	5,  // 15: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
-	3,  // 16: nurture.ingest.v1.Restore.hosts:type_name -> nurture.ingest.v1.Host
-	22, // 17: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
-	22, // 18: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	4,  // 19: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
-	4,  // 20: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
-	22, // 21: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	24, // 5: nurture.ingest.v1.Part.mails:type_name -> nurture.ingest.v1.MailResult
+	5,  // 6: nurture.ingest.v1.Leaving.parts:type_name -> nurture.ingest.v1.Part
+	3,  // 7: nurture.ingest.v1.Leaving.hosts:type_name -> nurture.ingest.v1.Host
+	25, // 8: nurture.ingest.v1.Leaving.hits:type_name -> nurture.lead.v1.Activity
+	21, // 9: nurture.ingest.v1.Times.attributes:type_name -> nurture.ingest.v1.Times.AttributesEntry
+	8,  // 10: nurture.ingest.v1.Times.concluded:type_name -> nurture.ingest.v1.Belonging
+	4,  // 11: nurture.ingest.v1.Step.join:type_name -> nurture.ingest.v1.Merge
+	4,  // 12: nurture.ingest.v1.Step.freeze:type_name -> nurture.ingest.v1.Merge
+	10, // 13: nurture.ingest.v1.Step.adopt:type_name -> nurture.ingest.v1.Adopt
+	11, // 14: nurture.ingest.v1.Step.release:type_name -> nurture.ingest.v1.Release
+	12, // 15: nurture.ingest.v1.Step.restore:type_name -> nurture.ingest.v1.Restore
+	4,  // 16: nurture.ingest.v1.Adopt.merge:type_name -> nurture.ingest.v1.Merge
+	5,  // 17: nurture.ingest.v1.Adopt.parts:type_name -> nurture.ingest.v1.Part
+	25, // 18: nurture.ingest.v1.Adopt.hits:type_name -> nurture.lead.v1.Activity
+	5,  // 19: nurture.ingest.v1.Restore.parts:type_name -> nurture.ingest.v1.Part
+	3,  // 20: nurture.ingest.v1.Restore.hosts:type_name -> nurture.ingest.v1.Host
+	25, // 21: nurture.ingest.v1.Restore.hits:type_name -> nurture.lead.v1.Activity
+	23, // 22: nurture.ingest.v1.MergeLeadsResponse.lead:type_name -> nurture.lead.v1.Lead
+	23, // 23: nurture.ingest.v1.UnmergeLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	4,  // 24: nurture.ingest.v1.ListMergesResponse.merges:type_name -> nurture.ingest.v1.Merge
+	4,  // 25: nurture.ingest.v1.ListMergesResponse.merged_into:type_name -> nurture.ingest.v1.Merge
+	23, // 26: nurture.ingest.v1.LookupLeadResponse.lead:type_name -> nurture.lead.v1.Lead
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_nurture_ingest_v1_merge_proto_init() }
@@ -1729,7 +1865,8 @@ func file_nurture_ingest_v1_merge_proto_init() {
 	if File_nurture_ingest_v1_merge_proto != nil {
 		return
 	}
-	file_nurture_ingest_v1_merge_proto_msgTypes[8].OneofWrappers = []any{
+	file_nurture_ingest_v1_returns_proto_init()
+	file_nurture_ingest_v1_merge_proto_msgTypes[9].OneofWrappers = []any{
 		(*Step_Join)(nil),
 		(*Step_Freeze)(nil),
 		(*Step_Adopt)(nil),
@@ -1745,7 +1882,7 @@ func file_nurture_ingest_v1_merge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_ingest_v1_merge_proto_rawDesc), len(file_nurture_ingest_v1_merge_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -821,7 +821,8 @@ type Lead struct {
 	// Other leads that are this person: their ids answer to this lead, sorted.
 	MergedFrom []string `protobuf:"bytes,17,rep,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	// What may be known without the lead's data key, worked out by ingest when it
-	// sealed the record: only in records as other services read them.
+	// sealed the record: only in records as other services read them, and in answers
+	// that leave out all else.
 	Facts *Facts `protobuf:"bytes,30,opt,name=facts,proto3" json:"facts,omitempty"`
 	// What the consent policy allows, sorted by purpose: as of the record in a
 	// record, as of now in the answer of an RPC.
@@ -829,7 +830,10 @@ type Lead struct {
 	// When contact was forbidden; absent while it is not.
 	SuppressedAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=suppressed_at,json=suppressedAt,proto3" json:"suppressed_at,omitempty"`
 	// What the address and the source say by themselves; absent when nothing.
-	Flags         *Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
+	Flags *Flags `protobuf:"bytes,20,opt,name=flags,proto3" json:"flags,omitempty"`
+	// What told the account: "group" or "external_id", which count before "email",
+	// "domain" and "website"; empty without one.
+	AccountBy     string `protobuf:"bytes,25,opt,name=account_by,json=accountBy,proto3" json:"account_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1011,6 +1015,13 @@ func (x *Lead) GetFlags() *Flags {
 	return nil
 }
 
+func (x *Lead) GetAccountBy() string {
+	if x != nil {
+		return x.AccountBy
+	}
+	return ""
+}
+
 // Flags are what is known of a lead by its address or its company alone, or was
 // said by its source. docs/howto/signals.md says what follows from each.
 type Flags struct {
@@ -1131,8 +1142,11 @@ type Activity struct {
 	// Of a soft email_bounced: the address counts as gone after this many mails in
 	// a row that bounced softly, with none delivered in between; 0 for never.
 	SoftBounceLimit uint32 `protobuf:"varint,13,opt,name=soft_bounce_limit,json=softBounceLimit,proto3" json:"soft_bounce_limit,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of an open or a click: the lead it was told of, when that one is merged into
+	// the lead that has it. Kept by ingest.
+	LeadId        string `protobuf:"bytes,20,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Activity) Reset() {
@@ -1240,6 +1254,13 @@ func (x *Activity) GetSoftBounceLimit() uint32 {
 		return x.SoftBounceLimit
 	}
 	return 0
+}
+
+func (x *Activity) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
 }
 
 // Hit is what was seen of whoever loaded a picture or followed a link of a mail:
@@ -2005,7 +2026,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
-	"\x05title\x18\x05 \x01(\tR\x05title\"\xc8\a\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\"\xe7\a\n" +
 	"\x04Lead\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12\x19\n" +
@@ -2037,7 +2058,9 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\x05facts\x18\x1e \x01(\v2\x16.nurture.lead.v1.FactsR\x05facts\x12=\n" +
 	"\vpermissions\x18\x12 \x03(\v2\x1b.nurture.lead.v1.PermissionR\vpermissions\x12?\n" +
 	"\rsuppressed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fsuppressedAt\x12,\n" +
-	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\"\xb8\x01\n" +
+	"\x05flags\x18\x14 \x01(\v2\x16.nurture.lead.v1.FlagsR\x05flags\x12\x1d\n" +
+	"\n" +
+	"account_by\x18\x19 \x01(\tR\taccountBy\"\xb8\x01\n" +
 	"\x05Flags\x12\x1b\n" +
 	"\tfree_mail\x18\x01 \x01(\bR\bfreeMail\x12\x1e\n" +
 	"\n" +
@@ -2048,7 +2071,7 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"competitor\x18\x05 \x01(\bR\n" +
 	"competitor\x12\x1b\n" +
-	"\town_staff\x18\x06 \x01(\bR\bownStaff\"\xec\x03\n" +
+	"\town_staff\x18\x06 \x01(\bR\bownStaff\"\x85\x04\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12I\n" +
@@ -2065,7 +2088,8 @@ const file_nurture_lead_v1_lead_proto_rawDesc = "" +
 	"\averdict\x18\t \x01(\tR\averdict\x12&\n" +
 	"\x03hit\x18\n" +
 	" \x01(\v2\x14.nurture.lead.v1.HitR\x03hit\x12*\n" +
-	"\x11soft_bounce_limit\x18\r \x01(\rR\x0fsoftBounceLimit\x1a=\n" +
+	"\x11soft_bounce_limit\x18\r \x01(\rR\x0fsoftBounceLimit\x12\x17\n" +
+	"\alead_id\x18\x14 \x01(\tR\x06leadId\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x01\n" +

@@ -505,7 +505,12 @@ type Parked struct {
 	// How to read it again: "form", "segment", "inbound", or a webhook's dialect.
 	Kind string `protobuf:"bytes,15,opt,name=kind,proto3" json:"kind,omitempty"`
 	// What is wrong with it, field by field.
-	Faults        []*Fault `protobuf:"bytes,16,rep,name=faults,proto3" json:"faults,omitempty"`
+	Faults []*Fault `protobuf:"bytes,16,rep,name=faults,proto3" json:"faults,omitempty"`
+	// A Parked with headers, data, error and faults alone, encrypted. When it is
+	// there, those four are empty here.
+	Sealed []byte `protobuf:"bytes,17,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// The key that it is encrypted under.
+	Key           string `protobuf:"bytes,18,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -652,6 +657,20 @@ func (x *Parked) GetFaults() []*Fault {
 	return nil
 }
 
+func (x *Parked) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Parked) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // Fault is what is wrong with one field of what was sent.
 type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -747,7 +766,7 @@ const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	"\x04Mark\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12%\n" +
 	"\x0estream_created\x18\x02 \x01(\x06R\rstreamCreated\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\"\xe8\x04\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\"\x92\x05\n" +
 	"\x06Parked\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12\x16\n" +
@@ -765,7 +784,9 @@ const file_nurture_ledger_v1_record_proto_rawDesc = "" +
 	"\fmessage_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vmessageTime\x12\x16\n" +
 	"\x06source\x18\x0e \x01(\tR\x06source\x12\x12\n" +
 	"\x04kind\x18\x0f \x01(\tR\x04kind\x120\n" +
-	"\x06faults\x18\x10 \x03(\v2\x18.nurture.ledger.v1.FaultR\x06faults\x1a:\n" +
+	"\x06faults\x18\x10 \x03(\v2\x18.nurture.ledger.v1.FaultR\x06faults\x12\x16\n" +
+	"\x06sealed\x18\x11 \x01(\fR\x06sealed\x12\x10\n" +
+	"\x03key\x18\x12 \x01(\tR\x03key\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +

@@ -701,6 +701,8 @@ type State struct {
 	FitRules []string `protobuf:"bytes,3,rep,name=fit_rules,json=fitRules,proto3" json:"fit_rules,omitempty"`
 	// The fast track rule that fired and has not been answered; empty otherwise.
 	FastTrackRule string `protobuf:"bytes,4,opt,name=fast_track_rule,json=fastTrackRule,proto3" json:"fast_track_rule,omitempty"`
+	// The lead that asked by it, when that is one that was merged into this one.
+	FastTrackLeadId string `protobuf:"bytes,14,opt,name=fast_track_lead_id,json=fastTrackLeadId,proto3" json:"fast_track_lead_id,omitempty"`
 	// When qualification last flipped, for the cool-down.
 	FlippedAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=flipped_at,json=flippedAt,proto3" json:"flipped_at,omitempty"`
 	Suppressed bool                   `protobuf:"varint,6,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
@@ -722,7 +724,13 @@ type State struct {
 	Shares []*Share `protobuf:"bytes,11,rep,name=shares,proto3" json:"shares,omitempty"`
 	Ties   *v1.Ties `protobuf:"bytes,12,opt,name=ties,proto3" json:"ties,omitempty"`
 	// The stage it had when it was merged, to go back to.
-	StageBefore   v1.Stage `protobuf:"varint,13,opt,name=stage_before,json=stageBefore,proto3,enum=nurture.lead.v1.Stage" json:"stage_before,omitempty"`
+	StageBefore v1.Stage `protobuf:"varint,13,opt,name=stage_before,json=stageBefore,proto3,enum=nurture.lead.v1.Stage" json:"stage_before,omitempty"`
+	// What leads asked for while they were this one, that are leads of their own
+	// again, and that sales has not answered: it is theirs. The latest 100.
+	Asked []*Asked `protobuf:"bytes,15,rep,name=asked,proto3" json:"asked,omitempty"`
+	// Leads that are to be merged into this one, or were a moment ago, and whose stay
+	// with sales goes on as this one's: what they asked for is answered there.
+	StaysOf       []string `protobuf:"bytes,16,rep,name=stays_of,json=staysOf,proto3" json:"stays_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -781,6 +789,13 @@ func (x *State) GetFitRules() []string {
 func (x *State) GetFastTrackRule() string {
 	if x != nil {
 		return x.FastTrackRule
+	}
+	return ""
+}
+
+func (x *State) GetFastTrackLeadId() string {
+	if x != nil {
+		return x.FastTrackLeadId
 	}
 	return ""
 }
@@ -862,6 +877,83 @@ func (x *State) GetStageBefore() v1.Stage {
 	return v1.Stage(0)
 }
 
+func (x *State) GetAsked() []*Asked {
+	if x != nil {
+		return x.Asked
+	}
+	return nil
+}
+
+func (x *State) GetStaysOf() []string {
+	if x != nil {
+		return x.StaysOf
+	}
+	return nil
+}
+
+// Asked is a fast track rule that a lead fired.
+type Asked struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	LeadId string                 `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	Rule   string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// When the lead was separated: if it was found ready since, or sales gave it
+	// back, that is the answer.
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Asked) Reset() {
+	*x = Asked{}
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Asked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Asked) ProtoMessage() {}
+
+func (x *Asked) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Asked.ProtoReflect.Descriptor instead.
+func (*Asked) Descriptor() ([]byte, []int) {
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Asked) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *Asked) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Asked) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // CountedHit is what an open or a click was worth to one rule.
 type CountedHit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -877,7 +969,7 @@ type CountedHit struct {
 
 func (x *CountedHit) Reset() {
 	*x = CountedHit{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +981,7 @@ func (x *CountedHit) String() string {
 func (*CountedHit) ProtoMessage() {}
 
 func (x *CountedHit) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[10]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +994,7 @@ func (x *CountedHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountedHit.ProtoReflect.Descriptor instead.
 func (*CountedHit) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{10}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CountedHit) GetId() uint64 {
@@ -951,7 +1043,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1055,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[11]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1068,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{11}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Correction) GetAt() *timestamppb.Timestamp {
@@ -1030,7 +1122,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1134,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[12]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1147,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{12}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Share) GetLogLeadId() string {
@@ -1097,7 +1189,7 @@ type Handovers struct {
 
 func (x *Handovers) Reset() {
 	*x = Handovers{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1201,7 @@ func (x *Handovers) String() string {
 func (*Handovers) ProtoMessage() {}
 
 func (x *Handovers) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[13]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1214,7 @@ func (x *Handovers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handovers.ProtoReflect.Descriptor instead.
 func (*Handovers) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{13}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Handovers) GetOf() []*Handover {
@@ -1137,10 +1229,12 @@ type Handover struct {
 	// What was awaited.
 	Tie    *v1.Tie  `protobuf:"bytes,1,opt,name=tie,proto3" json:"tie,omitempty"`
 	Shares []*Share `protobuf:"bytes,2,rep,name=shares,proto3" json:"shares,omitempty"`
-	// What the lead asked for and sales has not answered.
+	// What the lead asked for and sales has not answered; of one that gives another
+	// one back, what that one asked for meanwhile.
 	FastTrackRule string `protobuf:"bytes,3,opt,name=fast_track_rule,json=fastTrackRule,proto3" json:"fast_track_rule,omitempty"`
 	// See State.
-	OwedPoints    float64                `protobuf:"fixed64,4,opt,name=owed_points,json=owedPoints,proto3" json:"owed_points,omitempty"`
+	OwedPoints float64 `protobuf:"fixed64,4,opt,name=owed_points,json=owedPoints,proto3" json:"owed_points,omitempty"`
+	// See State; of one that gives another one back, when they were separated.
 	FlippedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=flipped_at,json=flippedAt,proto3" json:"flipped_at,omitempty"`
 	Hits          []*CountedHit          `protobuf:"bytes,6,rep,name=hits,proto3" json:"hits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1149,7 +1243,7 @@ type Handover struct {
 
 func (x *Handover) Reset() {
 	*x = Handover{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1255,7 @@ func (x *Handover) String() string {
 func (*Handover) ProtoMessage() {}
 
 func (x *Handover) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[14]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1268,7 @@ func (x *Handover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handover.ProtoReflect.Descriptor instead.
 func (*Handover) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{14}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Handover) GetTie() *v1.Tie {
@@ -1231,7 +1325,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1337,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[15]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1350,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{15}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Answers) GetRejected() uint32 {
@@ -1297,7 +1391,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1403,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[16]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1416,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{16}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
@@ -1413,7 +1507,7 @@ type Scored struct {
 
 func (x *Scored) Reset() {
 	*x = Scored{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1519,7 @@ func (x *Scored) String() string {
 func (*Scored) ProtoMessage() {}
 
 func (x *Scored) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[17]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1532,7 @@ func (x *Scored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scored.ProtoReflect.Descriptor instead.
 func (*Scored) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{17}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Scored) GetScore() *Score {
@@ -1459,7 +1553,7 @@ type StageChanged struct {
 
 func (x *StageChanged) Reset() {
 	*x = StageChanged{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1565,7 @@ func (x *StageChanged) String() string {
 func (*StageChanged) ProtoMessage() {}
 
 func (x *StageChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[18]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1578,7 @@ func (x *StageChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChanged.ProtoReflect.Descriptor instead.
 func (*StageChanged) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{18}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StageChanged) GetFrom() v1.Stage {
@@ -1523,7 +1617,7 @@ type Qualified struct {
 
 func (x *Qualified) Reset() {
 	*x = Qualified{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1629,7 @@ func (x *Qualified) String() string {
 func (*Qualified) ProtoMessage() {}
 
 func (x *Qualified) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[19]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1642,7 @@ func (x *Qualified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Qualified.ProtoReflect.Descriptor instead.
 func (*Qualified) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{19}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Qualified) GetScore() *Score {
@@ -1597,7 +1691,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1703,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[20]
+	mi := &file_nurture_scoring_v1_scoring_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1716,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{20}
+	return file_nurture_scoring_v1_scoring_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Answered) GetStage() v1.Stage {
@@ -1716,12 +1810,13 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\n" +
 	"day_points\x18\x05 \x01(\x01R\tdayPoints\x12'\n" +
 	"\x0fprevious_points\x18\x06 \x01(\x01R\x0epreviousPoints\x123\n" +
-	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xdc\x05\n" +
+	"\alast_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\"\xd5\x06\n" +
 	"\x05State\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.nurture.scoring.v1.ScoreR\x05score\x127\n" +
 	"\bcounters\x18\x02 \x03(\v2\x1b.nurture.scoring.v1.CounterR\bcounters\x12\x1b\n" +
 	"\tfit_rules\x18\x03 \x03(\tR\bfitRules\x12&\n" +
-	"\x0ffast_track_rule\x18\x04 \x01(\tR\rfastTrackRule\x129\n" +
+	"\x0ffast_track_rule\x18\x04 \x01(\tR\rfastTrackRule\x12+\n" +
+	"\x12fast_track_lead_id\x18\x0e \x01(\tR\x0ffastTrackLeadId\x129\n" +
 	"\n" +
 	"flipped_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tflippedAt\x12\x1e\n" +
 	"\n" +
@@ -1737,7 +1832,13 @@ const file_nurture_scoring_v1_scoring_proto_rawDesc = "" +
 	"\vcorrections\x18\x15 \x03(\v2\x1e.nurture.scoring.v1.CorrectionR\vcorrections\x121\n" +
 	"\x06shares\x18\v \x03(\v2\x19.nurture.scoring.v1.ShareR\x06shares\x12)\n" +
 	"\x04ties\x18\f \x01(\v2\x15.nurture.lead.v1.TiesR\x04ties\x129\n" +
-	"\fstage_before\x18\r \x01(\x0e2\x16.nurture.lead.v1.StageR\vstageBefore\"t\n" +
+	"\fstage_before\x18\r \x01(\x0e2\x16.nurture.lead.v1.StageR\vstageBefore\x12/\n" +
+	"\x05asked\x18\x0f \x03(\v2\x19.nurture.scoring.v1.AskedR\x05asked\x12\x19\n" +
+	"\bstays_of\x18\x10 \x03(\tR\astaysOf\"`\n" +
+	"\x05Asked\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"t\n" +
 	"\n" +
 	"CountedHit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x12\n" +
@@ -1815,7 +1916,7 @@ func file_nurture_scoring_v1_scoring_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_scoring_v1_scoring_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_nurture_scoring_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(Reason_Axis)(0),               // 0: nurture.scoring.v1.Reason.Axis
 	(*GetScoreRequest)(nil),        // 1: nurture.scoring.v1.GetScoreRequest
@@ -1828,80 +1929,83 @@ var file_nurture_scoring_v1_scoring_proto_goTypes = []any{
 	(*Reason)(nil),                 // 8: nurture.scoring.v1.Reason
 	(*Counter)(nil),                // 9: nurture.scoring.v1.Counter
 	(*State)(nil),                  // 10: nurture.scoring.v1.State
-	(*CountedHit)(nil),             // 11: nurture.scoring.v1.CountedHit
-	(*Correction)(nil),             // 12: nurture.scoring.v1.Correction
-	(*Share)(nil),                  // 13: nurture.scoring.v1.Share
-	(*Handovers)(nil),              // 14: nurture.scoring.v1.Handovers
-	(*Handover)(nil),               // 15: nurture.scoring.v1.Handover
-	(*Answers)(nil),                // 16: nurture.scoring.v1.Answers
-	(*Event)(nil),                  // 17: nurture.scoring.v1.Event
-	(*Scored)(nil),                 // 18: nurture.scoring.v1.Scored
-	(*StageChanged)(nil),           // 19: nurture.scoring.v1.StageChanged
-	(*Qualified)(nil),              // 20: nurture.scoring.v1.Qualified
-	(*Answered)(nil),               // 21: nurture.scoring.v1.Answered
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
-	(v1.Stage)(0),                  // 23: nurture.lead.v1.Stage
-	(*v1.Ties)(nil),                // 24: nurture.lead.v1.Ties
-	(*v1.Tie)(nil),                 // 25: nurture.lead.v1.Tie
-	(v1.RejectReason)(0),           // 26: nurture.lead.v1.RejectReason
+	(*Asked)(nil),                  // 11: nurture.scoring.v1.Asked
+	(*CountedHit)(nil),             // 12: nurture.scoring.v1.CountedHit
+	(*Correction)(nil),             // 13: nurture.scoring.v1.Correction
+	(*Share)(nil),                  // 14: nurture.scoring.v1.Share
+	(*Handovers)(nil),              // 15: nurture.scoring.v1.Handovers
+	(*Handover)(nil),               // 16: nurture.scoring.v1.Handover
+	(*Answers)(nil),                // 17: nurture.scoring.v1.Answers
+	(*Event)(nil),                  // 18: nurture.scoring.v1.Event
+	(*Scored)(nil),                 // 19: nurture.scoring.v1.Scored
+	(*StageChanged)(nil),           // 20: nurture.scoring.v1.StageChanged
+	(*Qualified)(nil),              // 21: nurture.scoring.v1.Qualified
+	(*Answered)(nil),               // 22: nurture.scoring.v1.Answered
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(v1.Stage)(0),                  // 24: nurture.lead.v1.Stage
+	(*v1.Ties)(nil),                // 25: nurture.lead.v1.Ties
+	(*v1.Tie)(nil),                 // 26: nurture.lead.v1.Tie
+	(v1.RejectReason)(0),           // 27: nurture.lead.v1.RejectReason
 }
 var file_nurture_scoring_v1_scoring_proto_depIdxs = []int32{
 	7,  // 0: nurture.scoring.v1.GetScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	7,  // 1: nurture.scoring.v1.BatchGetScoresResponse.scores:type_name -> nurture.scoring.v1.Score
-	22, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
+	23, // 2: nurture.scoring.v1.ExplainScoreRequest.as_of:type_name -> google.protobuf.Timestamp
 	7,  // 3: nurture.scoring.v1.ExplainScoreResponse.score:type_name -> nurture.scoring.v1.Score
 	8,  // 4: nurture.scoring.v1.ExplainScoreResponse.reasons:type_name -> nurture.scoring.v1.Reason
-	12, // 5: nurture.scoring.v1.ExplainScoreResponse.corrections:type_name -> nurture.scoring.v1.Correction
-	23, // 6: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
-	22, // 7: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
-	22, // 8: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
+	13, // 5: nurture.scoring.v1.ExplainScoreResponse.corrections:type_name -> nurture.scoring.v1.Correction
+	24, // 6: nurture.scoring.v1.Score.stage:type_name -> nurture.lead.v1.Stage
+	23, // 7: nurture.scoring.v1.Score.at:type_name -> google.protobuf.Timestamp
+	23, // 8: nurture.scoring.v1.Score.stage_since:type_name -> google.protobuf.Timestamp
 	0,  // 9: nurture.scoring.v1.Reason.axis:type_name -> nurture.scoring.v1.Reason.Axis
-	22, // 10: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
-	22, // 11: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
-	22, // 12: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
+	23, // 10: nurture.scoring.v1.Reason.last_at:type_name -> google.protobuf.Timestamp
+	23, // 11: nurture.scoring.v1.Counter.at:type_name -> google.protobuf.Timestamp
+	23, // 12: nurture.scoring.v1.Counter.last_at:type_name -> google.protobuf.Timestamp
 	7,  // 13: nurture.scoring.v1.State.score:type_name -> nurture.scoring.v1.Score
 	9,  // 14: nurture.scoring.v1.State.counters:type_name -> nurture.scoring.v1.Counter
-	22, // 15: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
-	16, // 16: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
-	22, // 17: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
-	11, // 18: nurture.scoring.v1.State.hits:type_name -> nurture.scoring.v1.CountedHit
-	12, // 19: nurture.scoring.v1.State.corrections:type_name -> nurture.scoring.v1.Correction
-	13, // 20: nurture.scoring.v1.State.shares:type_name -> nurture.scoring.v1.Share
-	24, // 21: nurture.scoring.v1.State.ties:type_name -> nurture.lead.v1.Ties
-	23, // 22: nurture.scoring.v1.State.stage_before:type_name -> nurture.lead.v1.Stage
-	22, // 23: nurture.scoring.v1.CountedHit.at:type_name -> google.protobuf.Timestamp
-	22, // 24: nurture.scoring.v1.Correction.at:type_name -> google.protobuf.Timestamp
-	22, // 25: nurture.scoring.v1.Correction.hit_at:type_name -> google.protobuf.Timestamp
-	9,  // 26: nurture.scoring.v1.Share.counters:type_name -> nurture.scoring.v1.Counter
-	15, // 27: nurture.scoring.v1.Handovers.of:type_name -> nurture.scoring.v1.Handover
-	25, // 28: nurture.scoring.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
-	13, // 29: nurture.scoring.v1.Handover.shares:type_name -> nurture.scoring.v1.Share
-	22, // 30: nurture.scoring.v1.Handover.flipped_at:type_name -> google.protobuf.Timestamp
-	11, // 31: nurture.scoring.v1.Handover.hits:type_name -> nurture.scoring.v1.CountedHit
-	22, // 32: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 33: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
-	19, // 34: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
-	20, // 35: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
-	21, // 36: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
-	7,  // 37: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
-	23, // 38: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
-	23, // 39: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
-	7,  // 40: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
-	8,  // 41: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
-	23, // 42: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
-	26, // 43: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
-	7,  // 44: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
-	1,  // 45: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
-	3,  // 46: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
-	5,  // 47: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
-	2,  // 48: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
-	4,  // 49: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
-	6,  // 50: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
-	48, // [48:51] is the sub-list for method output_type
-	45, // [45:48] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	23, // 15: nurture.scoring.v1.State.flipped_at:type_name -> google.protobuf.Timestamp
+	17, // 16: nurture.scoring.v1.State.answers:type_name -> nurture.scoring.v1.Answers
+	23, // 17: nurture.scoring.v1.State.qualified_at:type_name -> google.protobuf.Timestamp
+	12, // 18: nurture.scoring.v1.State.hits:type_name -> nurture.scoring.v1.CountedHit
+	13, // 19: nurture.scoring.v1.State.corrections:type_name -> nurture.scoring.v1.Correction
+	14, // 20: nurture.scoring.v1.State.shares:type_name -> nurture.scoring.v1.Share
+	25, // 21: nurture.scoring.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	24, // 22: nurture.scoring.v1.State.stage_before:type_name -> nurture.lead.v1.Stage
+	11, // 23: nurture.scoring.v1.State.asked:type_name -> nurture.scoring.v1.Asked
+	23, // 24: nurture.scoring.v1.Asked.at:type_name -> google.protobuf.Timestamp
+	23, // 25: nurture.scoring.v1.CountedHit.at:type_name -> google.protobuf.Timestamp
+	23, // 26: nurture.scoring.v1.Correction.at:type_name -> google.protobuf.Timestamp
+	23, // 27: nurture.scoring.v1.Correction.hit_at:type_name -> google.protobuf.Timestamp
+	9,  // 28: nurture.scoring.v1.Share.counters:type_name -> nurture.scoring.v1.Counter
+	16, // 29: nurture.scoring.v1.Handovers.of:type_name -> nurture.scoring.v1.Handover
+	26, // 30: nurture.scoring.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
+	14, // 31: nurture.scoring.v1.Handover.shares:type_name -> nurture.scoring.v1.Share
+	23, // 32: nurture.scoring.v1.Handover.flipped_at:type_name -> google.protobuf.Timestamp
+	12, // 33: nurture.scoring.v1.Handover.hits:type_name -> nurture.scoring.v1.CountedHit
+	23, // 34: nurture.scoring.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	19, // 35: nurture.scoring.v1.Event.scored:type_name -> nurture.scoring.v1.Scored
+	20, // 36: nurture.scoring.v1.Event.stage_changed:type_name -> nurture.scoring.v1.StageChanged
+	21, // 37: nurture.scoring.v1.Event.qualified:type_name -> nurture.scoring.v1.Qualified
+	22, // 38: nurture.scoring.v1.Event.answered:type_name -> nurture.scoring.v1.Answered
+	7,  // 39: nurture.scoring.v1.Scored.score:type_name -> nurture.scoring.v1.Score
+	24, // 40: nurture.scoring.v1.StageChanged.from:type_name -> nurture.lead.v1.Stage
+	24, // 41: nurture.scoring.v1.StageChanged.to:type_name -> nurture.lead.v1.Stage
+	7,  // 42: nurture.scoring.v1.Qualified.score:type_name -> nurture.scoring.v1.Score
+	8,  // 43: nurture.scoring.v1.Qualified.reasons:type_name -> nurture.scoring.v1.Reason
+	24, // 44: nurture.scoring.v1.Answered.stage:type_name -> nurture.lead.v1.Stage
+	27, // 45: nurture.scoring.v1.Answered.reason:type_name -> nurture.lead.v1.RejectReason
+	7,  // 46: nurture.scoring.v1.Answered.score:type_name -> nurture.scoring.v1.Score
+	1,  // 47: nurture.scoring.v1.ScoringService.GetScore:input_type -> nurture.scoring.v1.GetScoreRequest
+	3,  // 48: nurture.scoring.v1.ScoringService.BatchGetScores:input_type -> nurture.scoring.v1.BatchGetScoresRequest
+	5,  // 49: nurture.scoring.v1.ScoringService.ExplainScore:input_type -> nurture.scoring.v1.ExplainScoreRequest
+	2,  // 50: nurture.scoring.v1.ScoringService.GetScore:output_type -> nurture.scoring.v1.GetScoreResponse
+	4,  // 51: nurture.scoring.v1.ScoringService.BatchGetScores:output_type -> nurture.scoring.v1.BatchGetScoresResponse
+	6,  // 52: nurture.scoring.v1.ScoringService.ExplainScore:output_type -> nurture.scoring.v1.ExplainScoreResponse
+	50, // [50:53] is the sub-list for method output_type
+	47, // [47:50] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_nurture_scoring_v1_scoring_proto_init() }
@@ -1909,7 +2013,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 	if File_nurture_scoring_v1_scoring_proto != nil {
 		return
 	}
-	file_nurture_scoring_v1_scoring_proto_msgTypes[16].OneofWrappers = []any{
+	file_nurture_scoring_v1_scoring_proto_msgTypes[17].OneofWrappers = []any{
 		(*Event_Scored)(nil),
 		(*Event_StageChanged)(nil),
 		(*Event_Qualified)(nil),
@@ -1921,7 +2025,7 @@ func file_nurture_scoring_v1_scoring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_scoring_v1_scoring_proto_rawDesc), len(file_nurture_scoring_v1_scoring_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
