@@ -51,8 +51,8 @@
 //
 //	(state, input, now) -> state', events, wakeAt, reason
 //
-// An input is a record of another service, an outcome of an attempt to act on
-// the world, a fired wake-up, or a command that came over gRPC. Package
+// An input is a record of another service, a fired wake-up, or a command: one that
+// came over gRPC, or what became of an attempt to act on the world. Package
 // pkg/ledger does the rest: it reads inputs, loads states, folds everything that
 // is at hand, commits, arms the wake-up, acknowledges. An input whose fold cannot
 // work is parked where a person sees it, and the lead's neighbours go on.
@@ -69,6 +69,13 @@
 // services follow: the merged lead closes, the survivor takes over what is in its
 // state (Ties).
 //
+// # Companies
+//
+// A lead belongs to an account: the company that its group, or the domain of its
+// address, names. The lead says which (account_id), and all services see that.
+// What is known of the company itself is a record of its own in LEADS, which no
+// lead's subject matches; who belongs to it is read out of the leads.
+//
 // # The way of one lead
 //
 //	form POST          ingest claims the identity (e-mail, user id, anonymous id)
@@ -78,7 +85,8 @@
 //	SCORES record      campaign folds it: enrolls the lead, plans a touch, wants to
 //	                   be woken in three days.
 //	TouchPlanned       the sender claims the touch, asks ingest whether it still
-//	                   may, renders the mail, hands it to SMTP, publishes Outcome.
+//	                   may, renders the mail, hands it to SMTP, and says what
+//	                   became of it, by a command of its own.
 //	click              comes back through campaign's link to inbound.campaign, and
 //	                   by way of ingest it becomes one more LEADS record.
 //	LEADS record       scoring: the line is crossed. Stage QUALIFIED.
@@ -95,8 +103,8 @@
 // # Acting on the world
 //
 // Mails and webhooks cannot be folded again, so they are never sent by a fold.
-// The fold records an intent; a worker reads it, acts once, and publishes the
-// outcome, which is folded like any other input. A mail is claimed by
+// The fold records an intent; a worker reads it, acts once, and tells the outcome
+// by a command, which is folded like any other input. A mail is claimed by
 // compare-and-set before it is attempted, and one whose fate is not known is
 // parked as ambiguous and never sent again by itself. A webhook has a stable id
 // and is repeated until it is taken or parked.
