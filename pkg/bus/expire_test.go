@@ -34,7 +34,7 @@ func TestRejectsWhoseTimeIsOverAreNotOnDiskAnyMore(t *testing.T) {
 	b := bustest.Connect(t, srv)
 	keep := func(source, word string) {
 		t.Helper()
-		if err := b.ParkReject(t.Context(), &ledgerv1.Parked{Service: "ingest", Source: source, Kind: "form", Reason: "invalid", Data: []byte(word)}); err != nil {
+		if err := b.ParkReject(t.Context(), &ledgerv1.Parked{Service: "ingest", Source: source, Kind: "form", Reason: "invalid", Data: []byte(word)}, word); err != nil {
 			t.Fatal(err)
 		}
 	}

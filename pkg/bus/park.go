@@ -31,7 +31,8 @@ const (
 )
 
 // Park stores a message that could not be processed where a person finds it.
-// Parking the same message of a service again within two minutes is one entry.
+// Parking the same message of a service again within two minutes is one entry; what
+// is parked of one message under several subjects is as many.
 // What a source sent (Source is set) is among the rejects of the source as well.
 func (b *Bus) Park(ctx context.Context, p *ledgerv1.Parked) error {
 	if p.GetParkedAt() == nil {
@@ -46,7 +47,7 @@ func (b *Bus) Park(ctx context.Context, p *ledgerv1.Parked) error {
 		subject = RejectSubject(p.GetSource())
 	}
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	msg.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("park-%s-%s-%d", p.GetService(), p.GetStream(), p.GetSeq()))
+	msg.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("park-%s-%s-%d-%s", p.GetService(), p.GetStream(), p.GetSeq(), p.GetSubject()))
 	Inject(ctx, msg.Header)
 	if _, err := b.Publish(ctx, msg); err != nil {
 		return fmt.Errorf("park %s/%d: %w", p.GetStream(), p.GetSeq(), err)
@@ -135,6 +136,9 @@ func (b *Bus) Redrive(ctx context.Context, seq uint64) error {
 	}
 	if p.GetLeadId() != "" && streamOf(p.GetService()) == "" {
 		return fmt.Errorf("parked message %d was read by %q, which is no service with a stream of its own: only dismiss it", seq, p.GetService())
+	}
+	if len(p.GetSealed()) > 0 {
+		return fmt.Errorf("parked message %d is sealed, and only ingest can open it: send it back with `nurture rejects redrive`", seq)
 	}
 	if p.GetSubject() == "" {
 		return fmt.Errorf("parked message %d is what source %s sent and ingest did not take: send it back with `nurture rejects redrive`", seq, p.GetSource())

@@ -2,8 +2,6 @@ package bus
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -20,9 +18,9 @@ import (
 func RejectSubject(source string) string { return "parked.ingest.source." + source }
 
 // ParkReject keeps what a source sent and nobody took, until a person decides or
-// WipeRejects finds that its time is over. The same words of the same source
-// within two minutes are one entry. Nothing of it is logged: it is a person's data.
-func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked) error {
+// WipeRejects finds that its time is over. What has the same id within two
+// minutes is one entry. Nothing of it is logged: it is a person's data.
+func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked, id string) error {
 	if p.GetParkedAt() == nil {
 		p.ParkedAt = timestamppb.Now()
 	}
@@ -30,9 +28,8 @@ func (b *Bus) ParkReject(ctx context.Context, p *ledgerv1.Parked) error {
 	if err != nil {
 		return fmt.Errorf("encode reject: %w", err)
 	}
-	words := sha256.Sum256(append([]byte(p.GetSource()+" "+p.GetKind()+" "+p.GetReason()+" "), p.GetData()...))
 	msg := &nats.Msg{Subject: RejectSubject(p.GetSource()), Data: data, Header: nats.Header{}}
-	msg.Header.Set(jetstream.MsgIDHeader, "reject-"+hex.EncodeToString(words[:]))
+	msg.Header.Set(jetstream.MsgIDHeader, "reject-"+id)
 	Inject(ctx, msg.Header)
 	if _, err := b.Publish(ctx, msg); err != nil {
 		return fmt.Errorf("keep reject of %s: %w", p.GetSource(), err)
@@ -64,8 +61,8 @@ func (b *Bus) WipeRejects(ctx context.Context, before time.Time, most int) (wipe
 	return wiped, nil
 }
 
-// Rejects reads what sources sent and nobody took, of one source or of all
-// (empty), oldest first, beginning after an entry's number, until visit answers
+// Rejects reads what sources sent and nobody took, of one source, or all that
+// ingest parked (empty), oldest first, beginning after an entry's number, until visit answers
 // false.
 func (b *Bus) Rejects(ctx context.Context, source string, after uint64, visit func(ParkedMsg) bool) error {
 	s, err := b.JS.Stream(ctx, Parked)
@@ -74,7 +71,7 @@ func (b *Bus) Rejects(ctx context.Context, source string, after uint64, visit fu
 	}
 	filter := RejectSubject(source)
 	if source == "" {
-		filter = RejectSubject("*")
+		filter = "parked.ingest.>"
 	}
 	for seq := after + 1; ; {
 		raw, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(filter))

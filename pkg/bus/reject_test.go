@@ -12,7 +12,7 @@ func TestWhatASourceRepeatsIsOneRejectAndOnlyItsReaderSendsItBack(t *testing.T) 
 	b := bustest.New(t)
 	for _, data := range []string{"x", "x", "y"} {
 		p := &ledgerv1.Parked{Service: "ingest", Source: "website", Kind: "form", Reason: "invalid", Data: []byte(data)}
-		if err := b.ParkReject(t.Context(), p); err != nil {
+		if err := b.ParkReject(t.Context(), p, data); err != nil {
 			t.Fatal(err)
 		}
 	}

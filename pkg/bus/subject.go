@@ -31,15 +31,20 @@ const HeaderTombstone = "Nurture-Tombstone"
 // is part of every subject.
 const Buckets = 64
 
-// Kinds are the last tokens of a lead's subjects.
+// Kinds are the second tokens of a lead's subjects: in front, so that whoever asks
+// for a rare kind is not led past all the others. docs/performance.md has the figures.
 const (
 	// KindState is a record: events, whole state, wake-up, cause.
 	KindState = "state"
+	// KindUrgent is a copy of a record that somebody waits for, for whoever reads
+	// nothing else.
+	KindUrgent = "urgent"
 	// KindWait carries the schedule of the next wake-up.
 	KindWait = "wait"
 	// KindDue is a fired wake-up.
 	KindDue = "due"
-	// KindOutcome is what became of an attempt to act on the world.
+	// KindOutcome is what became of an attempt to act on the world: a command, and a
+	// subject only of one that had to be parked.
 	KindOutcome = "outcome"
 	// KindClaim is the right to attempt, held by one sender for ever.
 	KindClaim = "claim"
@@ -67,16 +72,27 @@ func Prefix(stream string) string {
 	return strings.ToLower(stream)
 }
 
-// Subject builds `<stream>.<bucket>.<lead>.<kind>[.<id>]`.
+// Subject builds `<stream>.<kind>.<bucket>.<lead>[.<id>]`.
 func Subject(stream, lead, kind string, id ...string) string {
-	parts := append([]string{Prefix(stream), BucketOf(lead), lead, kind}, id...)
+	parts := append([]string{Prefix(stream), kind, BucketOf(lead), lead}, id...)
 	return strings.Join(parts, ".")
 }
 
+// Subjects match all that a stream has of a lead, of any kind: without an id, and with one.
+func Subjects(stream, lead string) [2]string {
+	all := Subject(stream, lead, "*")
+	return [2]string{all, all + ".>"}
+}
+
 // Filter builds the subject that matches one kind in one bucket ("*" for all):
-// `<stream>.<bucket>.*.<kind>`. A kind may carry its own wildcard ("outcome.*").
+// `<stream>.<kind>.<bucket>.*`. A kind whose subjects have an id says so: "redrive.*".
 func Filter(stream, bucket, kind string) string {
-	return Prefix(stream) + "." + bucket + ".*." + kind
+	kind, id, ok := strings.Cut(kind, ".")
+	all := Prefix(stream) + "." + kind + "." + bucket + ".*"
+	if ok {
+		all += "." + id
+	}
+	return all
 }
 
 // Split takes a lead's subject apart. ok is false for any other subject.
@@ -88,15 +104,23 @@ func Split(subject string) (lead, kind, id string, ok bool) {
 	if len(parts) == 5 {
 		id = parts[4]
 	}
-	return parts[2], parts[3], id, true
+	return parts[3], parts[1], id, true
 }
 
 // IdentitySubject is where the claim of an identity lives: one message for ever,
-// written only if there is none. kind is email, user, anonymous or external;
-// hash is the keyed hash of the value.
+// written only if there is none. kind is email, user, domain, ...; hash is the
+// keyed hash of the value.
 func IdentitySubject(kind, hash string) string {
 	return "leads.identity." + kind + "." + hash
 }
+
+// AccountSubject is where an account lives in LEADS: its records, the last one
+// whole. It is no lead's subject.
+func AccountSubject(account string) string { return "leads.account." + account }
+
+// AccountJoinSubject is where it is said, once for ever, that an account was made
+// one with another.
+func AccountJoinSubject(account string) string { return "leads.joined." + account }
 
 // InboundSubject is where upstreams publish raw events.
 func InboundSubject(source string) string { return "inbound." + source }

@@ -16,7 +16,8 @@ import (
 // Program is one compiled condition. It is safe for concurrent use.
 type Program struct {
 	prog cel.Program
-	text string
+	src  source
+	keys []key
 }
 
 // Compile checks and compiles a condition that starts at line and col (from 1)
@@ -56,7 +57,7 @@ func (e *Env) plan(src source, checked *cel.Ast) (*Program, error) {
 	if err != nil {
 		return nil, src.at(1, 0, err.Error(), "")
 	}
-	return &Program{prog: prog, text: src.text}, nil
+	return &Program{prog: prog, src: src, keys: keysOf(checked)}, nil
 }
 
 // Bool answers the condition. Every variable must be given. An error means that
@@ -66,15 +67,15 @@ func (p *Program) Bool(vars map[string]any) (bool, error) {
 	out, _, err := p.prog.Eval(activation(vars))
 	if err != nil {
 		if strings.Contains(err.Error(), "cost limit exceeded") {
-			return false, fmt.Errorf("%w: %s", ErrCost, p.text)
+			return false, fmt.Errorf("%w: %s", ErrCost, p.src.text)
 		}
-		return false, fmt.Errorf("evaluate %q: %w", p.text, err)
+		return false, fmt.Errorf("evaluate %q: %w", p.src.text, err)
 	}
 	return out == types.True, nil
 }
 
 // String gives the condition as it was written.
-func (p *Program) String() string { return p.text }
+func (p *Program) String() string { return p.src.text }
 
 // activation hands the variables to CEL.
 type activation map[string]any

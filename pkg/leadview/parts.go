@@ -24,18 +24,18 @@ func leadPart(owner Ingest) part {
 				return err
 			}
 			if state.GetMergedInto() == nil { // who turned out to be another one is nobody any more
-				view.Lead = Facts(state.GetLead())
+				view.Lead = state.GetLead().GetFacts()
 			}
 			return nil
 		},
 		ask: func(ctx context.Context, ids []string, views map[string]*leadv1.View) error {
-			resp, err := owner.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: ids})
+			resp, err := owner.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: ids, FactsOnly: true})
 			if err != nil {
 				return fmt.Errorf("ask ingest for %d leads: %w", len(ids), err)
 			}
 			for _, lead := range resp.GetLeads() {
 				if view, ok := views[lead.GetLeadId()]; ok {
-					view.Lead = Facts(lead)
+					view.Lead = lead.GetFacts()
 				}
 			}
 			return nil

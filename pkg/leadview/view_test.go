@@ -90,8 +90,8 @@ func newWorld() *world {
 	active, done := campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_COMPLETED
 	return &world{
 		leads: map[string]*ingestv1.State{
-			"full": {Lead: &leadv1.Lead{LeadId: "full", Source: "website", Profile: &leadv1.Profile{Email: "ann@acme.example"}}},
-			"new":  {Lead: &leadv1.Lead{LeadId: "new", Source: "import"}},
+			"full": {Lead: &leadv1.Lead{LeadId: "full", Source: "website", Facts: &leadv1.Facts{HasEmail: true, Source: "website"}}},
+			"new":  {Lead: &leadv1.Lead{LeadId: "new", Facts: &leadv1.Facts{Source: "import"}}},
 		},
 		scores: map[string]*scoringv1.State{"full": {Score: &scoringv1.Score{
 			LeadId: "full", Fit: 30, Behaviour: 12.5, Grade: "A2", Qualified: true, FastTrack: true, Stage: leadv1.Stage_STAGE_QUALIFIED,

@@ -75,7 +75,7 @@ func BenchmarkEngine(b *testing.B) {
 		bs := bustest.New(b)
 		preload(b, bs, n)
 		cons, err := bs.JS.CreateConsumer(b.Context(), bus.Leads, jetstream.ConsumerConfig{
-			Durable: "raw", AckPolicy: jetstream.AckAllPolicy, MaxAckPending: 20000, FilterSubject: "leads.*.*.activity",
+			Durable: "raw", AckPolicy: jetstream.AckAllPolicy, MaxAckPending: 20000, FilterSubject: "leads.activity.*.*",
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -20,6 +20,9 @@ type Sheet struct {
 	// Record is replaced by the codec: by what is stored, or by what was folded.
 	// The one that is given must not be changed: others hold it.
 	Record *ledgerv1.Record
+	// State is the record's state where it is at hand decoded, else nil. It must
+	// not be changed either.
+	State proto.Message
 	// Err says why this record could not be sealed or opened: ErrForgotten, or
 	// one that wraps bus.ErrUnavailable and passes by itself.
 	Err error
@@ -50,7 +53,7 @@ func (l *Ledger[S]) seal(ctx context.Context, works []*work[S]) {
 			w.raw, w.err = encode(w.rec)
 			continue
 		}
-		sheets, sealing = append(sheets, &Sheet{Lead: w.lead, Record: w.rec}), append(sealing, w)
+		sheets, sealing = append(sheets, &Sheet{Lead: w.lead, Record: w.rec, State: w.ent.state}), append(sealing, w)
 	}
 	if len(sheets) == 0 {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,12 +24,12 @@ const (
 // commit writes the records of works, each only if its lead's last record is
 // still the one that was folded. Afterwards every work has its sequence or an
 // error: bus.ErrConflict with a fresh entry to fold again, bus.ErrUnavailable,
-// or one that will not go away.
+// ErrOvertaken, or one that will not go away.
 func (l *Ledger[S]) commit(ctx context.Context, works []*work[S]) {
 	for len(works) > 0 {
-		n := min(len(works), batchMax)
-		if l.pace.Batches(n) {
-			l.commitBatch(ctx, works[:n])
+		n, msgs := fitting(works)
+		if msgs > n || l.pace.Batches(n) {
+			l.commitBatch(ctx, works[:n], msgs)
 		} else {
 			l.commitSingles(ctx, works[:n])
 		}
@@ -47,6 +48,13 @@ func (l *Ledger[S]) message(w *work[S]) *nats.Msg {
 		msg.Header[bus.HeaderTombstone] = []string{"1"}
 	}
 	return bus.ExpectLast(msg, w.ent.seq)
+}
+
+// urgentCopy is the record once more, for who reads what is urgent and nothing else.
+func (l *Ledger[S]) urgentCopy(w *work[S]) *nats.Msg {
+	msg := &nats.Msg{Subject: bus.Subject(l.o.Stream, w.lead, bus.KindUrgent), Data: w.raw, Header: nats.Header{}}
+	inject(w, msg)
+	return msg
 }
 
 // commitSingles publishes one message after the other without waiting between.
@@ -85,37 +93,45 @@ func await(ctx context.Context, ack jetstream.PubAckFuture) (uint64, error) {
 	}
 }
 
-// commitBatch publishes the records as one atomic batch: all or none is stored.
-func (l *Ledger[S]) commitBatch(ctx context.Context, works []*work[S]) {
-	msgs := make([]*nats.Msg, len(works))
-	for i, w := range works {
+// commitBatch publishes the records as one atomic batch, each behind its escort
+// and its copy: all or none is stored.
+func (l *Ledger[S]) commitBatch(ctx context.Context, works []*work[S], size int) {
+	msgs := make([]*nats.Msg, 0, size)
+	for _, w := range works {
 		w.err = nil
-		msgs[i] = l.message(w)
+		for _, e := range w.escorts {
+			msgs = append(msgs, e.Msgs...)
+		}
+		if w.copied {
+			msgs = append(msgs, l.urgentCopy(w))
+		}
+		msgs = append(msgs, l.message(w))
+		w.seq = uint64(len(msgs)) // in the batch
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, l.d.Bus.JS, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	if err == nil {
-		first := ack.Sequence - uint64(len(works)) + 1
-		for i, w := range works {
-			w.seq = first + uint64(i) //nolint:gosec // i counts a batch
+		for _, w := range works {
+			w.seq += ack.Sequence - uint64(len(msgs))
 		}
 		return
 	}
 	l.metrics.batchFailures.Add(ctx, 1, l.metrics.service)
-	l.afterFailedBatch(ctx, works, err)
+	l.afterFailedBatch(ctx, works, bus.Classify(err))
 }
 
 // afterFailedBatch finds the records that spoil a batch, so that one bad lead
 // never blocks the others.
 func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err error) {
-	err = bus.Classify(err)
 	for _, w := range works {
 		w.err = err
 	}
-	if errors.Is(err, bus.ErrUnavailable) {
+	switch {
+	case errors.Is(err, bus.ErrUnavailable):
 		l.settle(ctx, works)
 		return
-	}
-	if bus.Code(err) == bus.CodeBatchTooLarge {
+	case len(works) == 1 && !errors.Is(err, bus.ErrConflict):
+		return // it is this one
+	case bus.Code(err) == bus.CodeBatchTooLarge:
 		l.halve(ctx, works)
 		return
 	}
@@ -137,15 +153,16 @@ func (l *Ledger[S]) afterFailedBatch(ctx context.Context, works []*work[S], err 
 }
 
 // halve tries both halves on their own, down to single publishes, which tell
-// which message it is.
+// which message it is, and batches of one record with its escort.
 func (l *Ledger[S]) halve(ctx context.Context, works []*work[S]) {
-	if len(works) <= fewest {
+	if len(works) <= fewest && !slices.ContainsFunc(works, (*work[S]).accompanied) {
 		l.commitSingles(ctx, works)
 		return
 	}
-	half := len(works) / 2
-	l.commitBatch(ctx, works[:half])
-	l.commitBatch(ctx, works[half:])
+	if half := len(works) / 2; half > 0 {
+		l.commit(ctx, works[:half])
+		l.commit(ctx, works[half:])
+	}
 }
 
 // errUnwritten: the log does not have the record, and nothing stands against it.
@@ -179,6 +196,7 @@ func (l *Ledger[S]) settle(ctx context.Context, works []*work[S]) {
 			w.err = errUnwritten
 		}
 	}
+	l.settleEscorts(ctx, works)
 }
 
 // publishAll stores messages that stand for themselves, in the way that is

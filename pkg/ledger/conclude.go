@@ -81,11 +81,7 @@ func (ln *lane[S]) answer(w *work[S], r ruling) reply {
 	if r.verdict == failed || r.verdict == waiting {
 		return reply{err: r.err}
 	}
-	e, err := ln.l.public(w.lead, w.ent)
-	if err != nil {
-		return reply{err: err}
-	}
-	return reply{result: Result[S]{Entry: e, Reason: r.reason, Duplicate: r.verdict == repeated}}
+	return reply{seq: w.ent.seq, rec: w.ent.rec, reason: r.reason, duplicate: r.verdict == repeated}
 }
 
 // giveBack handles a work that could not be committed. A log that does not

@@ -7,7 +7,7 @@ import (
 
 const (
 	// linger is how long a patient item waits for company at most, while its lane is busy.
-	linger = 500 * time.Millisecond
+	linger = 200 * time.Millisecond
 	// busyAbove is how many items within a second make a lane busy: below it every
 	// item is served at once.
 	busyAbove = 50
@@ -19,6 +19,8 @@ type dock struct {
 	leads []string
 	items map[string][]*item
 	n     int
+	// messages is about how many they make; more than n: some have an escort.
+	messages int
 	// since is when the first of them came.
 	since time.Time
 }
@@ -38,6 +40,7 @@ func (d *dock) add(now time.Time, its ...*item) {
 	}
 	d.items[lead] = append(d.items[lead], its...)
 	d.n += len(its)
+	d.messages += messages(its)
 }
 
 // take removes the items of a lead.
@@ -46,16 +49,20 @@ func (d *dock) take(lead string) []*item {
 	if len(its) > 0 {
 		delete(d.items, lead)
 		d.n -= len(its)
+		d.messages -= messages(its)
 	}
 	return its
 }
 
-// load removes the items of whole leads, in the order the leads came, until it
-// has about as many as are wanted.
+// load removes the items of whole leads, in the order the leads came, as long as
+// they make no more messages than are wanted: they are to fit into one batch.
 func (d *dock) load(want int) (its []*item) {
-	for len(d.leads) > 0 && len(its) < want {
+	n := 0
+	for ; len(d.leads) > 0; d.leads = d.leads[1:] {
+		if n += messages(d.items[d.leads[0]]); n > want && len(its) > 0 {
+			break
+		}
 		its = append(its, d.take(d.leads[0])...)
-		d.leads = d.leads[1:]
 	}
 	return its
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"pgregory.net/rapid"
 
 	"github.com/nurturehq/nurture/pkg/bus"
@@ -67,6 +68,44 @@ func TestPatientInputsOfABusyLaneWaitForCompanyButNotForLong(t *testing.T) {
 	now = now.Add(linger)
 	if !ln.mayDepart() {
 		t.Error("they wait on after their time")
+	}
+}
+
+func TestAnEscortWaitsForCompanyWhereMuchIsComingAndNowhereElse(t *testing.T) {
+	t.Parallel()
+	now := moment(0)
+	ln := idleLane(t, &now)
+	born := func(lead string) *item {
+		it := inputOf(lead, lead, false)
+		it.cmd = &command{escort: &Escort{Msgs: []*nats.Msg{{}}}}
+		return it
+	}
+	ln.fare = 9 * time.Millisecond
+	ln.route(born("a"))
+	if !ln.mayDepart() {
+		t.Error("it waits on a lane where nothing else comes")
+	}
+	for range 1000 {
+		ln.tide.rise(now)
+	}
+	if wait := ln.patience(); ln.mayDepart() || wait != 3*time.Millisecond {
+		t.Errorf("the lane sleeps %s, want a third of what a pass takes", wait)
+	}
+	ln.fare = time.Second
+	if wait := ln.patience(); wait != gatherMax {
+		t.Errorf("the lane sleeps %s, want no more than %s", wait, gatherMax)
+	}
+	now = now.Add(gatherMax)
+	if !ln.mayDepart() {
+		t.Error("it waits on after its time")
+	}
+	ln.escorting = 1
+	if ln.mayDepart() {
+		t.Error("it does not wait for the pass that is under way")
+	}
+	ln.escorting, ln.stopping, now = 0, true, now.Add(-gatherMax)
+	if !ln.mayDepart() {
+		t.Error("it waits for company while the lane stops")
 	}
 }
 

@@ -32,60 +32,19 @@ type flight[S proto.Message] struct {
 	arms []*work[S]
 	// lazy: the schedules of these works are left to a later pass.
 	lazy bool
-	ctx  context.Context //nolint:containedctx // bounds this pass alone
-	end  func()
+	// escorted: there are escorts among them.
+	escorted bool
+	began    time.Time
+	ctx      context.Context //nolint:containedctx // bounds this pass alone
+	end      func()
 	// err: the states or views could not be read, nothing was folded.
 	err error
-}
-
-// mayDepart reports whether a pass could be sent off now.
-func (ln *lane[S]) mayDepart() bool {
-	return ln.prompt.n > 0 && ln.aloft[prompt] < aloftMax || ln.companyIn() <= 0
-}
-
-// companyIn is how long the patient items go on waiting; an hour if there are
-// none, or if they have to wait for a pass to land.
-func (ln *lane[S]) companyIn() time.Duration {
-	switch {
-	case ln.aloft[patient] >= aloftMax, ln.patient.n == 0 && len(ln.unarmed) == 0:
-		return time.Hour
-	case ln.patient.n >= passMax, !ln.busy():
-		return 0
-	}
-	since := ln.patient.since
-	if ln.patient.n == 0 || len(ln.unarmed) > 0 && ln.unarmedAt.Before(since) {
-		since = ln.unarmedAt
-	}
-	return max(since.Add(linger).Sub(ln.l.d.Now()), 0)
-}
-
-// patience is how long the lane may sleep.
-func (ln *lane[S]) patience() time.Duration {
-	wait := ln.companyIn()
-	now := ln.l.d.Now()
-	for lead, h := range ln.held {
-		if _, busy := ln.flying[lead]; !busy {
-			wait = min(wait, max(h.until.Sub(now), 0))
-		}
-	}
-	return wait
-}
-
-// depart sends off what may go.
-func (ln *lane[S]) depart(ctx context.Context) {
-	ln.ripe(ln.l.d.Now())
-	if ln.prompt.n > 0 && ln.aloft[prompt] < aloftMax {
-		ln.launch(ctx, prompt, ln.prompt.load(passMax))
-	}
-	if ln.companyIn() <= 0 {
-		ln.launch(ctx, patient, ln.patient.load(passMax))
-	}
 }
 
 // launch sends off a pass.
 func (ln *lane[S]) launch(ctx context.Context, k kind, items []*item) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	f := &flight[S]{kind: k, works: group[S](items), lazy: k == prompt && ln.busy(), ctx: ctx}
+	f := &flight[S]{kind: k, works: group[S](items), lazy: k == prompt && ln.busy(), ctx: ctx, began: ln.l.d.Now()}
 	endSpans := ln.l.startSpans(f.works) //nolint:contextcheck // each work goes on in the trace of its own input
 	f.end = func() { endSpans(); cancel() }
 	if k == patient {
@@ -96,6 +55,9 @@ func (ln *lane[S]) launch(ctx context.Context, k kind, items []*item) {
 		ln.flying[w.lead] = struct{}{}
 	}
 	ln.aloft[k]++
+	if f.escorted = messages(items) > len(items); f.escorted {
+		ln.escorting++
+	}
 	go func() {
 		ln.l.fly(f)
 		ln.landed <- f
@@ -121,6 +83,10 @@ func (ln *lane[S]) takeUnarmed() []*work[S] {
 // land settles the items of a pass, and routes what came for its leads meanwhile.
 func (ln *lane[S]) land(f *flight[S]) {
 	ln.aloft[f.kind]--
+	if f.escorted {
+		ln.escorting--
+		ln.fare += (ln.l.d.Now().Sub(f.began) - ln.fare) / 8
+	}
 	for _, w := range f.works {
 		delete(ln.flying, w.lead)
 	}
@@ -240,6 +206,10 @@ func (l *Ledger[S]) write(ctx context.Context, works []*work[S]) (again []*work[
 			again = append(again, w)
 		case w.err == nil:
 			w.ent.seq, w.ent.rec, w.ent.sure = w.seq, w.rec, true
+			if l.o.Committed != nil {
+				l.o.Committed(w.rec)
+			}
+			w.arrive()
 		}
 	}
 	l.metrics.committed(ctx, len(works))

@@ -59,6 +59,9 @@ type Change[S proto.Message] struct {
 	Reason string
 	// Same says that the input changes nothing: no record is written for it.
 	Same bool
+	// Urgent says that somebody waits for what the events ask for. With
+	// Options.UrgentCopies there is a copy of the record for whoever reads nothing else.
+	Urgent bool
 	// Tombstone says that the lead is forgotten: the record is stored without a
 	// codec, and what was recorded before it need not be there any more.
 	Tombstone bool
@@ -85,6 +88,8 @@ type Command struct {
 	// Patient says that the answer may take a moment longer while the service is
 	// busy, so that many commands share a commit.
 	Patient bool
+	// Escort are messages that the record must not be without; nil: none.
+	Escort *Escort
 }
 
 // Entry is a lead's state as it is stored, and where.
@@ -113,6 +118,9 @@ var (
 	ErrNotFound = errors.New("lead not found")
 	// ErrUnavailable: the log cannot take a write now; try again later.
 	ErrUnavailable = errors.New("log unavailable")
+	// ErrOvertaken: the condition of a message that was to be stored together with
+	// the record does not hold, and nothing was stored.
+	ErrOvertaken = errors.New("somebody else was faster")
 	// ErrStopped: the ledger is shutting down.
 	ErrStopped = errors.New("ledger stopped")
 )
@@ -134,6 +142,21 @@ func Transient(err error) error {
 func IsTransient(err error) bool {
 	var t transientError
 	return errors.As(err, &t)
+}
+
+// ReadUpTo is how far the service that wrote a "state" input had read a stream for
+// this lead: the sequence of the last of its inputs; 0 when it had read none.
+func ReadUpTo(in Input, stream string) (uint64, error) {
+	rec := &ledgerv1.Record{}
+	if err := proto.Unmarshal(in.Data, rec); err != nil {
+		return 0, fmt.Errorf("decode record %s/%d: %w", in.Stream, in.Seq, err)
+	}
+	for _, m := range rec.GetApplied() {
+		if m.GetStream() == stream {
+			return m.GetSeq(), nil
+		}
+	}
+	return 0, nil
 }
 
 // Records decodes a "state" input of another service: its record, its whole

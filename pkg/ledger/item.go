@@ -1,13 +1,13 @@
 package ledger
 
 import (
-	"context"
 	"fmt"
 	"hash/fnv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
@@ -37,10 +37,11 @@ type position struct {
 
 // command is a caller waiting for its answer.
 type command struct {
-	ctx    context.Context //nolint:containedctx // it belongs to the caller that waits, not to the lane
+	span   trace.SpanContext
 	idHash uint64
 	// newborn: the caller believes that the lead has no record yet.
 	newborn bool
+	escort  *Escort
 	done    chan reply
 }
 
@@ -49,10 +50,14 @@ func (it *item) newborn() bool {
 	return it.cmd != nil && it.cmd.newborn || it.header.Get(bus.HeaderBorn) != ""
 }
 
-// reply is an encoded Result: the lane does not know S's callers.
+// reply is a Result whose state is still encoded: whoever asked decodes it, and
+// the lane goes on.
 type reply struct {
-	result any
-	err    error
+	seq       uint64
+	rec       *ledgerv1.Record // nil: the lead has none
+	reason    string
+	duplicate bool
+	err       error
 }
 
 // HashID folds an id of a command into the 64 bits a record remembers it by.

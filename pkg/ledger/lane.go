@@ -28,10 +28,11 @@ const (
 // lane is busy, and so do the schedules of wake-ups: a pass of many is one
 // commit where many passes are many.
 type lane[S proto.Message] struct {
-	l     *Ledger[S]
-	n     int
-	in    chan *item
-	cmds  chan *item
+	l  *Ledger[S]
+	n  int
+	in chan *item
+	// cmds are commands, in groups that share a pass.
+	cmds  chan []*item
 	cache *lru[*entry[S]]
 	feeds map[*feed]*window
 	held  map[string]*holding
@@ -48,7 +49,10 @@ type lane[S proto.Message] struct {
 	flying map[string]struct{}
 	aloft  [2]int
 	landed chan *flight[S]
-	tide   tide
+	// escorting counts the passes with escorts; fare is how long one takes, on average.
+	escorting int
+	fare      time.Duration
+	tide      tide
 	// stopping: nothing waits for company any more.
 	stopping bool
 }
@@ -65,7 +69,7 @@ func newLane[S proto.Message](l *Ledger[S], n int) *lane[S] {
 	return &lane[S]{
 		l: l, n: n,
 		in:     make(chan *item, 2*passMax),
-		cmds:   make(chan *item, passMax),
+		cmds:   make(chan []*item, passMax),
 		cache:  newLRU[*entry[S]](l.o.CacheLeads),
 		feeds:  map[*feed]*window{},
 		held:   map[string]*holding{},
@@ -99,8 +103,8 @@ func (ln *lane[S]) wait(ctx context.Context) bool {
 	select {
 	case it := <-in:
 		ln.admit(it)
-	case it := <-cmds:
-		ln.obey(it)
+	case its := <-cmds:
+		ln.obey(its)
 	case f := <-ln.landed:
 		ln.land(f)
 	case <-timer.C:
@@ -118,8 +122,8 @@ func (ln *lane[S]) takeAll() {
 			ln.land(f)
 		case it := <-ln.in:
 			ln.admit(it)
-		case it := <-ln.cmds:
-			ln.obey(it)
+		case its := <-ln.cmds:
+			ln.obey(its)
 		default:
 			return
 		}
@@ -137,10 +141,12 @@ func (ln *lane[S]) admit(it *item) {
 	}
 }
 
-// obey takes a command.
-func (ln *lane[S]) obey(it *item) {
-	ln.tide.rise(ln.l.d.Now())
-	ln.route(it)
+// obey takes commands.
+func (ln *lane[S]) obey(its []*item) {
+	for _, it := range its {
+		ln.tide.rise(ln.l.d.Now())
+		ln.route(it)
+	}
 }
 
 // route puts an item behind what there is of its lead: behind a pass that the
@@ -212,8 +218,10 @@ func (ln *lane[S]) finish(ctx context.Context) {
 	}
 	for {
 		select {
-		case it := <-ln.cmds:
-			it.cmd.done <- reply{err: ErrStopped}
+		case its := <-ln.cmds:
+			for _, it := range its {
+				it.cmd.done <- reply{err: ErrStopped}
+			}
 		default:
 			return
 		}
@@ -236,6 +244,7 @@ func group[S proto.Message](items []*item) []*work[S] {
 			works = append(works, w)
 		}
 		w.items = append(w.items, it)
+		w.escortBy(it.cmd)
 	}
 	return works
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 )
 
 // Source is one stream a service folds.
@@ -46,6 +47,13 @@ type Options[S proto.Message] struct {
 	Enrich func(ctx context.Context, ins []*Input) error
 	// Codec hides what is personal in stored records. Optional.
 	Codec Codec
+	// Committed hears of every record that this process wrote, whole, when it is
+	// durable: for metrics. It must not keep or change it. Optional.
+	Committed func(rec *ledgerv1.Record)
+	// UrgentCopies stores a copy of each urgent record with it, in the same commit,
+	// under bus.KindUrgent: who reads those alone is never behind all the other
+	// records. It makes that commit an atomic batch, so it is for what is rare.
+	UrgentCopies bool
 	// Lanes is how many goroutines share the buckets. Default 1, at most 64.
 	Lanes int
 	// RecentIDs is how many ids of commands a state remembers. Default 16.

@@ -25,6 +25,7 @@ import (
 //	bad, panic       cannot be processed
 //	bigger           makes a state that no message can carry
 //	forget           forgets the lead
+//	urgent           makes an event that somebody waits for
 type (
 	state  = *leadv1.Lead
 	change = ledger.Change[state]
@@ -46,6 +47,8 @@ func tally(s state, in ledger.Input, now time.Time) (change, error) {
 		return change{}, errBad
 	case word == "panic":
 		panic("this fold has a bug")
+	case word == "urgent":
+		ch.Urgent = true
 	case word == "bigger":
 		s.Source = strings.Repeat("x", 2<<20)
 	case word == "forget":

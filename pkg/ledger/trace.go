@@ -52,7 +52,7 @@ func (l *Ledger[S]) startSpans(works []*work[S]) (end func()) {
 // origin is the span that an item was caused by.
 func origin(it *item) trace.SpanContext {
 	if it.cmd != nil {
-		return trace.SpanContextFromContext(it.cmd.ctx)
+		return it.cmd.span
 	}
 	return trace.SpanContextFromContext(bus.Extract(context.Background(), it.header))
 }

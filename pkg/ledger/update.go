@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nuid"
-	"google.golang.org/protobuf/proto"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Update folds a command into a lead's state and answers when the record is
@@ -22,6 +22,8 @@ func (l *Ledger[S]) Update(ctx context.Context, lead string, cmd Command) (Resul
 type Order struct {
 	Lead string
 	Command
+	// Span is what caused the command. Default: the span of the call.
+	Span trace.SpanContext
 }
 
 // UpdateAll is Update for many commands: those of one lead are applied in the
@@ -29,51 +31,68 @@ type Order struct {
 // belong to the orders, one each.
 func (l *Ledger[S]) UpdateAll(ctx context.Context, orders []Order) ([]Result[S], []error) {
 	results, errs := make([]Result[S], len(orders)), make([]error, len(orders))
-	waiting := make([]<-chan reply, len(orders))
+	items := make([]*item, len(orders))
+	groups := map[*lane[S]][]*item{}
 	for i, o := range orders {
-		waiting[i], errs[i] = l.enqueue(ctx, o)
+		if items[i], errs[i] = newCommand(ctx, o); errs[i] == nil {
+			ln := l.laneOf(o.Lead)
+			groups[ln] = append(groups[ln], items[i])
+		}
 	}
-	for i, done := range waiting {
+	for ln, its := range groups {
+		if err := l.enqueue(ctx, ln, its); err != nil {
+			for _, it := range its {
+				it.cmd.done <- reply{err: err}
+			}
+		}
+	}
+	for i, it := range items {
 		if errs[i] == nil {
-			results[i], errs[i] = answerOf[S](ctx, done, l.stopped)
+			results[i], errs[i] = l.answerOf(ctx, it)
 		}
 	}
 	return results, errs
 }
 
-// enqueue hands a command to its lane.
-func (l *Ledger[S]) enqueue(ctx context.Context, o Order) (<-chan reply, error) {
+func newCommand(ctx context.Context, o Order) (*item, error) {
 	if o.Lead == "" || strings.ContainsAny(o.Lead, ".*> \t\r\n") {
 		return nil, fmt.Errorf("update lead %q: the id must be one token of a subject, without dots, wildcards or spaces", o.Lead)
 	}
 	if o.ID == "" {
 		o.ID = nuid.Next()
 	}
-	it := &item{
+	if !o.Span.IsValid() {
+		o.Span = trace.SpanContextFromContext(ctx)
+	}
+	return &item{
 		in:      Input{Lead: o.Lead, Kind: o.Kind, ID: o.ID, Data: o.Data},
 		patient: o.Patient,
-		cmd:     &command{ctx: ctx, idHash: HashID(o.ID), newborn: o.Newborn, done: make(chan reply, 1)},
-	}
+		cmd:     &command{span: o.Span, idHash: HashID(o.ID), newborn: o.Newborn, escort: o.Escort, done: make(chan reply, 1)},
+	}, nil
+}
+
+// enqueue hands commands to their lane, to be folded in one pass.
+func (l *Ledger[S]) enqueue(ctx context.Context, ln *lane[S], its []*item) error {
 	select {
-	case l.laneOf(o.Lead).cmds <- it:
-		return it.cmd.done, nil
+	case ln.cmds <- its:
+		return nil
 	case <-l.stopped:
-		return nil, ErrStopped
+		return ErrStopped
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: too many commands wait: %w", ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: too many commands wait: %w", ErrUnavailable, ctx.Err())
 	}
 }
 
-// answerOf waits for the lane's answer.
-func answerOf[S proto.Message](ctx context.Context, done <-chan reply, stopped <-chan struct{}) (Result[S], error) {
+// answerOf waits for the lane's answer to a command.
+func (l *Ledger[S]) answerOf(ctx context.Context, it *item) (Result[S], error) {
 	var r reply
 	select {
-	case r = <-done:
+	case r = <-it.cmd.done:
 	case <-ctx.Done():
 		return Result[S]{}, fmt.Errorf("%w: no answer in time: %w", ErrUnavailable, ctx.Err())
-	case <-stopped:
+	case <-l.stopped:
 		select { // the lane may have answered just before it stopped
-		case r = <-done:
+		case r = <-it.cmd.done:
 		default:
 			return Result[S]{}, ErrStopped
 		}
@@ -81,5 +100,6 @@ func answerOf[S proto.Message](ctx context.Context, done <-chan reply, stopped <
 	if r.err != nil {
 		return Result[S]{}, r.err
 	}
-	return r.result.(Result[S]), nil //nolint:forcetypeassert,errcheck // the lane of a Ledger[S] answers with nothing else
+	e, err := l.public(it.in.Lead, l.newEntry(r.seq, r.rec))
+	return Result[S]{Entry: e, Reason: r.reason, Duplicate: r.duplicate}, err
 }

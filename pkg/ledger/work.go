@@ -58,11 +58,15 @@ type work[S proto.Message] struct {
 	seq uint64
 	// arm: a schedule has to be published for the record's wake-up.
 	arm bool
+	// copied: a copy of the record goes with it, for whoever reads what is urgent.
+	copied bool
 	// deferred: that is left to a later pass. newer is the work of the same lead in
 	// that pass, if there is one: then its schedule counts.
 	deferred bool
 	newer    *work[S]
-	err      error // of the commit
+	// escorts go with the record, in the same atomic batch.
+	escorts []*Escort
+	err     error // of the commit
 	// ctx carries the trace the record belongs to; nil without one.
 	ctx context.Context //nolint:containedctx // the span of this work, not of a call
 }
@@ -148,13 +152,14 @@ type draft[S proto.Message] struct {
 	clock   time.Time // ours, when the record is made: it tells which schedules fired
 	changed bool
 	rearm   bool
+	urgent  bool
 	// alone: the record was begun anew for the item that forgets the lead.
 	alone bool
 	size  int
 }
 
 func (l *Ledger[S]) newDraft(w *work[S]) *draft[S] {
-	w.rulings, w.rec, w.raw, w.arm = w.rulings[:0], nil, nil, false
+	w.rulings, w.rec, w.raw, w.arm, w.copied = w.rulings[:0], nil, nil, false, false
 	prev := w.ent.rec
 	d := &draft[S]{state: w.ent.state, prev: prev, size: l.o.RecentIDs, clock: l.d.Now()}
 	d.rec = &ledgerv1.Record{Version: prev.GetVersion() + 1, ArmedAt: prev.GetArmedAt()}
@@ -245,7 +250,7 @@ func (d *draft[S]) add(it *item, ch Change[S]) error {
 	}
 	d.rec.Causes = append(d.rec.Causes, cause)
 	d.state, d.wake, d.now, d.changed = ch.State, ch.WakeAt, it.in.Time, true
-	d.rec.Tombstone = d.rec.GetTombstone() || ch.Tombstone
+	d.rec.Tombstone, d.urgent = d.rec.GetTombstone() || ch.Tombstone, d.urgent || ch.Urgent
 	return nil
 }
 
@@ -297,7 +302,7 @@ func (d *draft[S]) finish(l *Ledger[S], w *work[S]) error {
 			return err
 		}
 	}
-	w.ent.state, w.rec = d.state, d.rec
+	w.ent.state, w.rec, w.copied = d.state, d.rec, d.urgent && l.o.UrgentCopies
 	return nil
 }
 

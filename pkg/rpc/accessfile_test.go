@@ -186,6 +186,7 @@ func TestWhoDidWhatIsWrittenDownWithoutWhoItIsAbout(t *testing.T) {
 	f.do(t, http.MethodGet, "/v1/leads/known", "", bearer(token)...)
 	f.do(t, http.MethodGet, "/v1/leads/ann@example.com", "", bearer(token)...)
 	f.do(t, http.MethodPost, "/v1/leads/known:erase", "{}", bearer(token)...)
+	f.do(t, http.MethodPost, "/v1/leads:lookup", `{"email":"ann@example.com"}`, bearer(token)...)
 	var lines []map[string]any
 	for line := range strings.Lines(f.logs.String()) {
 		var l map[string]any
@@ -193,7 +194,7 @@ func TestWhoDidWhatIsWrittenDownWithoutWhoItIsAbout(t *testing.T) {
 			lines = append(lines, l)
 		}
 	}
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Fatalf("%d lines: %s", len(lines), f.logs.String())
 	}
 	for field, want := range map[string]string{"caller": "support", "method": "GetLead", "lead_id": "known", "result": "OK", "role": "personal", "by": "token"} {
@@ -206,6 +207,9 @@ func TestWhoDidWhatIsWrittenDownWithoutWhoItIsAbout(t *testing.T) {
 	}
 	if lines[2]["msg"] != "access refused" || lines[2]["method"] != "EraseLead" || lines[2]["caller"] != "support" {
 		t.Errorf("refused: %v", lines[2])
+	}
+	if lines[3]["method"] != "LookupLead" || lines[3]["caller"] != "support" {
+		t.Errorf("looked up: %v", lines[3])
 	}
 	if strings.Contains(f.logs.String(), "ann@") || strings.Contains(f.logs.String(), token) {
 		t.Error("the log has an address or a token")

@@ -107,6 +107,20 @@ func missing(list, from []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(lead string) bool { return slices.Contains(from, lead) })
 }
 
+// Reopened reports whether a lead that is merged into another one, by these ties, is
+// one of its own again by those of a service that had read LEADS up to a sequence.
+func Reopened(t, theirs *leadv1.Ties, upTo uint64) bool {
+	if t.GetIntoLeadId() == "" || theirs.GetIntoLeadId() != "" {
+		return false
+	}
+	for _, e := range t.GetEnded() {
+		if e.GetSeq() >= upTo {
+			return false // it had not read of the merge
+		}
+	}
+	return true
+}
+
 // Expect adds leads that others say are this person, and that ingest's own record
 // will name soon.
 func Expect(ties **leadv1.Ties, leads []string) {

@@ -1,4 +1,5 @@
-// Package visitor says where a request comes from, behind proxies or not.
+// Package visitor says where a request comes from, behind proxies or not, and what
+// of that is kept.
 package visitor
 
 import (
@@ -70,8 +71,11 @@ func Public(req *http.Request, proxies []netip.Prefix) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	ip = ip.Unmap().WithZone("")
-	return ip, ip.IsGlobalUnicast() && !ip.IsPrivate() && !among(text, proxies)
+	return ip, internet(ip) && !among(text, proxies)
 }
+
+// internet tells whether an address is one of the internet, not of our networks.
+func internet(ip netip.Addr) bool { return ip.IsGlobalUnicast() && !ip.IsPrivate() }
 
 func among(address string, nets []netip.Prefix) bool {
 	ip, err := netip.ParseAddr(address)
