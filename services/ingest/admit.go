@@ -63,15 +63,23 @@ func (g *gate) enter(src *source.Source, n int, now time.Time) (leave func(), er
 	}, nil
 }
 
-// visit asks for one form of a visitor.
-func (g *gate) visit(src *source.Source, ip string, now time.Time) error {
+// visit asks for one form of a visitor. What a browser sends beyond the limits is
+// kept aside, as much again and no more: then, and to a program at once, the error
+// says when to come again.
+func (g *gate) visit(src *source.Source, ip string, program bool, now time.Time) (aside bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	wait := g.visitors.Take(src.Name+" "+ip, src.Limits.Visitor/60, src.Limits.VisitorOnce, now)
-	if wait == 0 {
-		return nil
+	take := func(who string) time.Duration {
+		return g.visitors.Take(who, src.Limits.Visitor/60, src.Limits.VisitorOnce, now)
 	}
-	return rpc.RetryAfter(fmt.Errorf("too many forms come from this address; send again in %s", wait.Round(time.Second)), codes.ResourceExhausted, wait)
+	wait := take(src.Name + " " + ip)
+	switch {
+	case wait == 0:
+		return false, nil
+	case !program && take(src.Name+" "+ip+" aside") == 0:
+		return true, nil
+	}
+	return false, rpc.RetryAfter(fmt.Errorf("too many forms come from this address; send again in %s", wait.Round(time.Second)), codes.ResourceExhausted, wait)
 }
 
 // keeps reports whether one more reject of a source may be kept.
@@ -113,10 +121,10 @@ func (s *Service) admit(ctx context.Context, subs []person.Submission) []person.
 }
 
 // visit asks for one form of a visitor of a source's pages.
-func (s *Service) visit(ctx context.Context, src *source.Source, ip string) error {
-	err := s.gate.visit(src, ip, s.deps.Now())
+func (s *Service) visit(ctx context.Context, src *source.Source, ip string, program bool) (aside bool, err error) {
+	aside, err = s.gate.visit(src, ip, program, s.deps.Now())
 	if err != nil {
 		s.tally.throttled(ctx, src.Name, 1, true)
 	}
-	return err
+	return aside, err
 }

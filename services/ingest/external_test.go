@@ -173,9 +173,12 @@ func TestMessagesOnInboundBecomeActivities(t *testing.T) {
 	r.eventually("both are recorded", func() bool { return r.types(id) == "form_submitted email_clicked project_created" })
 	r.eventually("what cannot be read is parked", func() bool { return len(r.parked()) == 2 })
 	for _, p := range r.parked() {
-		if p.GetReason() != bus.ReasonUndecodable || p.GetError() == "" {
+		if p.GetReason() != bus.ReasonUndecodable || said(p) == "" || len(p.GetSealed()) == 0 {
 			t.Errorf("parked %v", p)
 		}
+	}
+	if list := r.rejects(""); len(list) != 2 {
+		t.Errorf("what strangers published is not listed: %v", list)
 	}
 }
 

@@ -97,12 +97,15 @@ func TestWhatCannotBeFetchedIsParkedAndCanBeSentBack(t *testing.T) {
 	}
 	r.eventually("it is parked", func() bool { return len(r.parked()) == 1 })
 	p := r.parked()[0]
-	if !strings.Contains(p.GetError(), "GraphMethodException") || strings.Contains(p.GetError(), "page-token") {
-		t.Errorf("parked with %q", p.GetError())
+	if got := said(p); !strings.Contains(got, "GraphMethodException") || strings.Contains(got, "page-token") {
+		t.Errorf("parked with %q", got)
+	}
+	if list := r.rejects("ads"); len(list) != 1 {
+		t.Errorf("rejects %v", list)
 	}
 	mended.Store(true)
-	if err := r.bus.Redrive(t.Context(), p.Seq); err != nil {
-		t.Fatal(err)
+	if got := r.redrive(p.Seq); !got.GetTaken() {
+		t.Errorf("redriven %v", got)
 	}
 	r.eventually("the lead was fetched", func() bool { return r.leads() == 1 })
 }
@@ -114,7 +117,7 @@ func TestAFetchNeverReachesOurOwnNetwork(t *testing.T) {
 		t.Fatalf("answered %d: %s", got.status, got.body)
 	}
 	r.eventually("it is parked", func() bool { return len(r.parked()) == 1 })
-	if got := r.parked()[0].GetError(); !strings.Contains(got, "not allowed") {
+	if got := said(r.parked()[0]); !strings.Contains(got, "not allowed") {
 		t.Errorf("parked with %q", got)
 	}
 }

@@ -27,7 +27,7 @@ func (s *Service) find(ctx context.Context, subs []person.Submission) error {
 	if len(at) == 0 {
 		return nil
 	}
-	leads, err := s.book.Find(ctx, keys)
+	leads, err := s.book.Find(ctx, keys, false)
 	if err != nil {
 		return fmt.Errorf("find whom news are about: %w", err)
 	}

@@ -103,8 +103,8 @@ func TestAMachineGetsTheSameAnswerAndNoLead(t *testing.T) {
 	if len(parked) != 1 || parked[0].GetReason() != "quarantined" {
 		t.Fatalf("parked %v, expected the form", parked)
 	}
-	if err := r.bus.Redrive(t.Context(), parked[0].Seq); err != nil {
-		t.Fatal(err)
+	if got := r.redrive(parked[0].Seq); !got.GetTaken() {
+		t.Errorf("redriven %v", got)
 	}
 	r.eventually("a person's decision makes it a lead", func() bool { return r.leads() == 1 })
 }

@@ -45,78 +45,41 @@ func (s *Service) accept(ctx context.Context, subs []person.Submission) []person
 	return s.flow(ctx, subs)
 }
 
-// flow is THE FLOW of every event, whatever way it came: whose is it, claim what
-// is new, record it, and give what changed hands to its new owner. It answers
+// flow is THE FLOW of every event, whatever way it came: whose is it and which
+// company are they with, claim what is new, record it, and give what changed hands to its new owner. It answers
 // after all is durable, one outcome per submission, in order.
 func (s *Service) flow(ctx context.Context, subs []person.Submission) []person.Outcome {
+	if slices.ContainsFunc(subs, ofCompany) {
+		return s.flowApart(ctx, subs)
+	}
 	outcomes := make([]person.Outcome, len(subs))
 	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
 	defer cancel()
 
-	answers, err := s.resolve(ctx, subs)
-	if err != nil {
+	if err := s.find(ctx, subs); err != nil {
+		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
+	}
+	employed := s.employ(ctx, subs)
+	answers, pledges, err := s.resolve(ctx, subs, s.book.Begin)
+	defer pledges.End() //nolint:contextcheck // a group of the book belongs to no single caller
+	if err := errors.Join(err, employed()); err != nil {
 		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
 	}
 	if err := s.heed(ctx, subs, answers); err != nil {
 		return s.count(ctx, subs, refuseAll(outcomes, classify(err)))
 	}
-	s.recordAll(ctx, subs, answers, outcomes)
+	s.recordAll(ctx, subs, resolved{answers, pledges}, outcomes)
+	pledges.End() //nolint:contextcheck // as above
 	s.reborn(ctx, subs, answers, outcomes)
 	return s.count(ctx, subs, outcomes)
-}
-
-// resolve says whose each submission is. New identities are claimed when it
-// returns. A submission whose sender knows the lead is not asked about.
-func (s *Service) resolve(ctx context.Context, subs []person.Submission) ([]identity.Answer, error) {
-	if err := s.find(ctx, subs); err != nil {
-		return nil, err
-	}
-	asks := make([]identity.Ask, 0, len(subs))
-	for i := range subs {
-		if subs[i].Lead == "" {
-			asks = append(asks, s.ask(subs[i].Apply.GetCapture()))
-		}
-	}
-	if len(asks) == len(subs) {
-		return s.book.Resolve(ctx, asks)
-	}
-	var resolved []identity.Answer
-	if len(asks) > 0 {
-		var err error
-		if resolved, err = s.book.Resolve(ctx, asks); err != nil {
-			return nil, err
-		}
-	}
-	answers := make([]identity.Answer, len(subs))
-	for i := range subs {
-		if subs[i].Lead != "" {
-			answers[i] = identity.Answer{Lead: subs[i].Lead}
-			continue
-		}
-		answers[i], resolved = resolved[0], resolved[1:]
-	}
-	return answers, nil
-}
-
-func (s *Service) ask(c *ingestv1.CaptureLeadRequest) identity.Ask {
-	ask := identity.Ask{
-		Email:     s.hasher.Key(identity.Email, c.GetProfile().GetEmail()),
-		User:      s.hasher.Key(identity.User, c.GetUserId()),
-		Anonymous: s.hasher.Key(identity.Anonymous, c.GetAnonymousId()),
-		External:  s.hasher.ExternalKey(c.GetSource(), c.GetExternalId()),
-		Phone:     s.hasher.Key(identity.Phone, c.GetProfile().GetPhone()),
-	}
-	for _, id := range c.GetExternalIds() {
-		ask.Systems = append(ask.Systems, s.hasher.Key(identity.System, id))
-	}
-	return ask
 }
 
 // recordAll commits the submissions to their leads, those of one lead in order,
 // all in as few commits as possible. Leads that turned out to be one are merged
 // before, or right after the survivor's first record, and identities change hands only after: after a crash in between the
 // same event does it again.
-func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answers []identity.Answer, outcomes []person.Outcome) {
+func (s *Service) recordAll(ctx context.Context, subs []person.Submission, of resolved, outcomes []person.Outcome) {
+	answers := of.answers
 	early, err := s.mergeAll(ctx, answers)
 	if err != nil {
 		refuseAll(outcomes, classify(err))
@@ -130,6 +93,7 @@ func (s *Service) recordAll(ctx context.Context, subs []person.Submission, answe
 			outcomes[i] = *outcome
 			continue
 		}
+		order.Escort = of.pledges.Escort(order.Lead)
 		orders, at = append(orders, order), append(at, i)
 	}
 	results, errs := s.ledger.UpdateAll(ctx, orders)
@@ -219,6 +183,9 @@ func enrich(sub *person.Submission, ans identity.Answer) {
 	if ans.UserForeign {
 		sub.Apply.Capture.UserId = ""
 	}
+	if c := sub.Apply.GetCapture(); ans.PreviousUser && c.GetAnonymousId() == c.GetPreviousId() {
+		c.AnonymousId = ""
+	}
 	sub.Apply.Origin = ans.Origin
 }
 
@@ -269,7 +236,7 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, person.ErrUnknownLead), errors.Is(err, person.ErrErased):
 		return rpc.Mark(err, codes.NotFound)
-	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended), errors.Is(err, person.ErrUnderWay), errors.Is(err, errRestless),
+	case errors.Is(err, bus.ErrUnavailable), errors.Is(err, store.ErrContended), errors.Is(err, ledger.ErrOvertaken), errors.Is(err, person.ErrUnderWay), errors.Is(err, errRestless),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ledger.ErrUnavailable):
 		return rpc.RetryAfter(fmt.Errorf("%w: %w", ledger.ErrUnavailable, err), codes.Unavailable, busyFor)
 	}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +30,12 @@ func hookRoom(t *testing.T, yaml string) *room {
 // signed sends a body as Standard Webhooks, signed by the library of the standard.
 func (r *room) signed(path, id, body string) reply {
 	r.t.Helper()
-	signer, err := standardwebhooks.NewWebhook(hookSecret)
+	return r.signedBy(hookSecret, path, id, body)
+}
+
+func (r *room) signedBy(secret, path, id, body string) reply {
+	r.t.Helper()
+	signer, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -82,6 +86,21 @@ func (r *room) submitAs(email string) string {
 	return got.GetLeadId()
 }
 
+// The secret that `nurture source create` makes is one that the libraries of the
+// standard and ingest read alike.
+func TestTheSecretThatIsMadeForASourceSignsItsWebhooks(t *testing.T) {
+	e := ingest.NewSource{Name: "partner", Kind: "webhook"}
+	made := e.Chosen([]byte("24 bytes that are random"))
+	r := hookRoom(t, partnerYAML)
+	if got := r.signedBy(made, "/v1/hooks/partner", "m1", `{"contact":{"mail":"jo@acme.example"}}`); got.status != http.StatusUnauthorized {
+		t.Errorf("under a secret that ingest does not have: %d", got.status)
+	}
+	t.Setenv("HOOK_SECRET", made)
+	r.eventually("ingest has the secret that was made", func() bool {
+		return r.signedBy(made, "/v1/hooks/partner", "m2", `{"contact":{"mail":"jo@acme.example"}}`).status == http.StatusOK
+	})
+}
+
 func TestAForgedWebhookIsRefusedAndLeavesNothing(t *testing.T) {
 	r := hookRoom(t, partnerYAML)
 	got := r.post("/v1/hooks/partner", []byte(`{"email":"jo@acme.example"}`), "Webhook-Id", "a",
@@ -103,7 +122,7 @@ func TestWhatAVerifiedWebhookCannotUseIsKeptAsAReject(t *testing.T) {
 		t.Fatalf("what is not JSON was answered %d: %s", got.status, got.body)
 	}
 	list := r.parked()
-	if len(list) != 2 || list[0].GetSource() != "partner" || !strings.Contains(list[0].GetError(), "email") || list[1].GetReason() != "undecodable" {
+	if len(list) != 2 || list[0].GetSource() != "partner" || list[0].GetFaults()[0].GetField() != "profile.email" || list[1].GetReason() != "undecodable" {
 		t.Errorf("rejects %v", list)
 	}
 }

@@ -241,7 +241,7 @@ func (s *Service) checkHooks() error {
 // when there is none.
 func (s *Service) findExternal(ctx context.Context, src, id string) (string, error) {
 	key := s.hasher.ExternalKey(src, id)
-	leads, err := s.book.Find(ctx, []identity.Key{key})
+	leads, err := s.book.Find(ctx, []identity.Key{key}, false)
 	if err != nil {
 		return "", classify(err)
 	}

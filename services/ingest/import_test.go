@@ -112,7 +112,7 @@ func TestAListComesInOnceHoweverOftenItIsSent(t *testing.T) {
 			t.Fatalf("consents of %s: %v", l.GetLead().GetLeadId(), c)
 		}
 	}
-	if all := r.exportEvents(nil); len(all) != 698*3+2 { // captured, identified, consent; and the two that row 20 told
+	if all := r.exportEvents(nil); len(all) != 698*4+2 { // captured, identified, joined an account, consent; and the two that row 20 told
 		t.Errorf("%d events", len(all))
 	}
 	if later := r.exportEvents(timestamppb.New(time.Now().Add(time.Minute))); len(later) != 0 {

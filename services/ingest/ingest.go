@@ -22,7 +22,6 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/returnpath"
 	"github.com/nurturehq/nurture/pkg/rpc"
-	"github.com/nurturehq/nurture/pkg/visitor"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 
@@ -48,6 +47,7 @@ type Config struct {
 	Sources         string   `yaml:"sources" help:"file that says who may send and how their forms are read"`
 	Consent         string   `yaml:"consent" help:"file that says what people are asked for and what the law says where they live; empty: nothing without a yes"`
 	Signals         string   `yaml:"signals" help:"file that says how machines are told from people, and whose addresses are flagged; empty: what is built in"`
+	Facts           string   `yaml:"facts" help:"file that lists what conditions may know of people beside the usual facts; empty: nothing"`
 	IdentityKey     string   `yaml:"identity_key" help:"secret that identities are hashed with, at least 32 bytes in hex; must never change" secret:"true"`
 	IdentityKeyFile string   `yaml:"identity_key_file" help:"where the secret is kept when it is not given; made at the first run"`
 	DataKey         string   `yaml:"data_key" help:"keys that wrap the data keys of leads, 32 bytes in hex each: the newest first, former ones behind it until their data keys are rewrapped" secret:"true"`
@@ -111,6 +111,9 @@ type Service struct {
 	ledger  *ledger.Ledger[*ingestv1.State]
 	book    *store.Book
 
+	accounts *store.Accounts
+	members  *store.Members
+
 	policies   *store.Policies
 	signals    *store.Signals
 	suppressed *store.Suppressed
@@ -118,6 +121,7 @@ type Service struct {
 	dialects   map[string]hook.Dialect
 	ring       *vault.Ring
 	vault      *vault.Vault
+	drawer     *vault.Drawer
 	eraser     *erasure.Eraser
 	returns    *returnpath.Signer
 	fetcher    feed.Fetcher
@@ -137,63 +141,52 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.MaxInFlight < 1 || cfg.Lanes < 1 {
 		return nil, errors.New("configure ingest: max_in_flight and lanes must be at least 1")
 	}
-	sources := readSources(cfg.Sources)
-	if sources.err != nil {
-		return nil, sources.err
-	}
-	proxies, err := visitor.Networks(cfg.Proxies)
-	if err != nil {
-		return nil, fmt.Errorf("configure ingest: trusted_proxies: %w", err)
-	}
-	policy, err := readPolicy(cfg.Consent)
-	if err != nil {
-		return nil, err
-	}
-	signals := readSignals(cfg)
-	if signals.err != nil {
-		return nil, signals.err
-	}
-	secret, err := identitySecret(cfg, deps.Log)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := keyRing(cfg, deps.Log)
+	f, err := readFiles(cfg, deps.Log)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, deps: deps, sources: source.NewLive(sources.set), hasher: identity.NewHasher(secret),
+		cfg: cfg, deps: deps, sources: source.NewLive(f.sources.set), hasher: identity.NewHasher(f.secret),
 		metrics:  newMetrics(),
-		policies: store.NewPolicies(deps.Bus, policy), signals: store.NewSignals(deps.Bus, signals.rules), suppressed: store.NewSuppressed(deps.Bus),
-		dialects: dialects.All(web.NewAmazon(nil, deps.Now)), ring: ring, vault: vault.New(deps.Bus, ring, cfg.CacheKeys),
-		gate: newGate(cfg.MaxInFlight), started: deps.Now(), proxies: proxies,
+		policies: store.NewPolicies(deps.Bus, f.policy), signals: store.NewSignals(deps.Bus, f.signals.rules), suppressed: store.NewSuppressed(deps.Bus),
+		dialects: dialects.All(web.NewAmazon(nil, deps.Now)), ring: f.ring, vault: vault.New(deps.Bus, f.ring, f.known, cfg.CacheKeys),
+		gate: newGate(cfg.MaxInFlight), started: deps.Now(), proxies: f.proxies,
 	}
+	s.drawer = vault.NewDrawer(deps.Bus, s.vault, s.hasher.Derive("rejects"))
 	if err := s.openReturns(); err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	s.tally = newTally(s.known)
-	s.watcher.begin(sources.sum, s.started)
-	s.listener.begin(signals.sum, s.started)
-	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
-		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find, s.signals.Find),
-		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads, Codec: s.vault,
-	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
-	if err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
-	}
+	s.watcher.begin(f.sources.sum, s.started)
+	s.listener.begin(f.signals.sum, s.started)
 	if s.fetcher, err = feed.NewWeb(cfg.FetchAllow); err != nil {
 		return nil, err
 	}
 	if err := s.checkHooks(); err != nil {
 		return nil, err
 	}
+	return s, s.open()
+}
+
+// open makes the ledger and the books beside it.
+func (s *Service) open() (err error) {
+	cfg, deps := s.cfg, s.deps
+	s.ledger, err = ledger.New(ledger.Options[*ingestv1.State]{
+		Service: "ingest", Stream: bus.Leads, New: person.New, Fold: person.Folding(s.policies.Find, s.signals.Find),
+		Lanes: cfg.Lanes, RecentIDs: recentIDs, CacheLeads: cfg.CacheLeads, Codec: s.vault, Committed: s.committed,
+	}, ledger.Deps{Bus: deps.Bus, Redis: deps.Redis, Log: deps.Log, Now: deps.Now})
+	if err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
 	s.book = store.New(store.Options{Bus: deps.Bus, Now: deps.Now, Held: s.weigh, Born: s.vault.Born, CacheKeys: cfg.CacheKeys})
+	s.accounts = store.NewAccounts(deps.Bus, deps.Now, cfg.CacheKeys, s.disputed)
+	s.members = store.NewMembers(deps.Bus, deps.Log, s.accounts.Root)
 	s.eraser = erasure.New(erasure.Deps{
-		Bus: deps.Bus, Redis: deps.Redis, Ledger: s.ledger, Release: s.book.Release, Destroy: s.vault.Destroy,
+		Bus: deps.Bus, Redis: deps.Redis, Ledger: s.ledger, Release: s.book.Release, Accounts: companies{s.accounts, s.members}, Destroy: s.vault.Destroy, Open: s.drawer.Open,
 		Keys: func(c *ingestv1.CaptureLeadRequest) []identity.Key { return slices.Collect(s.ask(c).Keys()) },
 		Log:  deps.Log, Now: deps.Now,
 	})
-	return s, nil
+	return nil
 }
 
 // Run serves until ctx ends: first nothing new is taken, then what is in flight
@@ -225,6 +218,9 @@ func (s *Service) Run(ctx context.Context) error {
 	edge.Go(func() error { return s.takeReturns(edgeCtx, s.deps.SMTP) })
 	edge.Go(func() error { return s.watch(edgeCtx) })
 	edge.Go(func() error { return s.tidy(edgeCtx) })
+	edge.Go(func() error { return s.members.Run(edgeCtx) })
+	edge.Go(func() error { return s.followJoins(edgeCtx) })
+	edge.Go(func() error { return s.bringAlong(edgeCtx) })
 	err := edge.Wait()
 	stopLanes()
 	<-stopped
@@ -236,15 +232,19 @@ func (s *Service) serve(ctx context.Context) error {
 	api := ingestrpc.New(ingestrpc.Deps{
 		Signals: s.signals.Current,
 		Accept:  s.accept, Ledger: s.ledger, Sources: s.sources, Policy: s.policies.Current(), Suppressed: s, Who: s,
+		Plain:  s.vault.Plain,
 		Eraser: s.eraser, Rewrap: s.rewrap, TakeReturn: s.takeReturn,
-		Bus: s.deps.Bus, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
+		Bus: s.deps.Bus, Drawer: s.drawer, Listed: s.listSources, Redrive: s.redrive, Try: s.try,
 	})
 	return rpc.Serve(ctx, rpc.ServeOptions{
 		GRPC: s.deps.GRPC, HTTP: s.deps.HTTP, Log: s.deps.Log, Access: s.deps.Access,
-		Fronted:  len(s.proxies) > 0 || rpc.Elsewhere(s.cfg.PublicURL),
-		Register: func(srv *grpc.Server) { ingestv1.RegisterIngestServiceServer(srv, api) },
+		Fronted: len(s.proxies) > 0 || rpc.Elsewhere(s.cfg.PublicURL),
+		Register: func(srv *grpc.Server) {
+			ingestv1.RegisterIngestServiceServer(srv, api)
+			ingestv1.RegisterAccountServiceServer(srv, ingestrpc.NewAccounts(s))
+		},
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-			ingestv1.RegisterIngestServiceHandler,
+			ingestv1.RegisterIngestServiceHandler, ingestv1.RegisterAccountServiceHandler,
 		},
 		Handler: web.New(s.doors()),
 		Ready:   s.ready,
@@ -264,7 +264,7 @@ func (s *Service) doors() web.Deps {
 // listen takes events that upstreams publish to NATS.
 func (s *Service) listen(ctx context.Context) error {
 	f := feed.New(feed.Deps{
-		Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Log: s.deps.Log,
+		Accept: s.accept, Sources: s.sources, Bus: s.deps.Bus, Park: s.drawer.Park, Log: s.deps.Log,
 		Dialects: s.dialects, Take: s.takeHook, Fetcher: s.fetcher, Find: s.findExternal, Handoff: s.deps.Handoff,
 	})
 	if err := f.Run(ctx); err != nil && ctx.Err() == nil {

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 func gzipped(t *testing.T, body string) []byte {
@@ -74,5 +78,40 @@ func TestAWebhookBeyondTheRateOfItsSourceIsToldWhenToComeAgain(t *testing.T) {
 	}
 	if n := r.leads(); n != 2 {
 		t.Errorf("%d leads", n)
+	}
+}
+
+func TestWhoSendsTooSlowlyIsToldAndCutOff(t *testing.T) {
+	r := newRoom(t)
+	const patience = 5 * time.Second
+	began := time.Now()
+	var all sync.WaitGroup
+	for name, tc := range map[string]struct{ sends, answer string }{
+		"half the headers":       {"POST /v1/forms/website HTTP/1.1\r\nHost: x\r\nX: ", ""},
+		"half a form":            {"POST /v1/forms/website HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=", "HTTP/1.1 408"},
+		"half an event":          {"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", "HTTP/1.1 408"},
+		"a body that never ends": {"POST /v1/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "HTTP/1.1 408"},
+	} {
+		all.Go(func() {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := conn.Write([]byte(tc.sends)); err != nil {
+				t.Error(err)
+				return
+			}
+			_ = conn.SetReadDeadline(began.Add(3 * patience))
+			answer, err := io.ReadAll(conn) // until the server closes it
+			if took := time.Since(began); err != nil || !strings.HasPrefix(string(answer), tc.answer) || took < patience-time.Second {
+				t.Errorf("%s: after %s %.80q, %v; expected %s and the end after %s", name, took, answer, err, tc.answer, patience)
+			}
+		})
+	}
+	all.Wait()
+	if n := r.leads(); n != 0 {
+		t.Errorf("%d leads of halves", n)
 	}
 }

@@ -28,3 +28,14 @@ func Lint(file string) error {
 // LintSignals says what is wrong with a signals file, with line and column; nil
 // when ingest can use it.
 func LintSignals(file string) error { return readSignals(Config{Signals: file}).err }
+
+// LintFacts says what is wrong with a facts file, with line and column, and else
+// which attributes and which properties of activities conditions may name. No file
+// is one that lists nothing.
+func LintFacts(file string) (attributes, properties []string, err error) {
+	known, err := readFacts(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return known.Attributes(), known.Properties(), nil
+}

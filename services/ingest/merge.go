@@ -28,6 +28,10 @@ var errRestless = errors.New("the leads keep being merged and separated")
 
 type entry = ledger.Entry[*ingestv1.State]
 
+// stated is how much it proves that a sender says so. Less than who separated the
+// two knows.
+const stated = 0.99
+
 // sure says how much each kind of identity proves.
 func sure(by identity.Kind) float64 {
 	switch by {
@@ -37,7 +41,7 @@ func sure(by identity.Kind) float64 {
 		return 0.9
 	case identity.Phone:
 		return 0.6
-	case identity.Email, identity.External, identity.Suppressed, identity.None:
+	case identity.Email, identity.External, identity.Suppressed, identity.Domain, identity.Group, identity.Company, identity.None:
 	}
 	return 0.99
 }
@@ -62,9 +66,11 @@ func (s *Service) mergeAll(ctx context.Context, answers []identity.Answer) (earl
 // mergeInto merges into the lead of an answer those that turned out to be it.
 func (s *Service) mergeInto(ctx context.Context, ans identity.Answer) error {
 	for _, m := range ans.Merged {
-		_, _, err := s.Merge(ctx, &ingestv1.Merge{
-			FromLeadId: m.From, IntoLeadId: ans.Lead, By: m.By.String() + "_id", Confidence: sure(m.By),
-		})
+		merge := &ingestv1.Merge{FromLeadId: m.From, IntoLeadId: ans.Lead, By: m.By.String() + "_id", Confidence: sure(m.By)}
+		if m.Stated {
+			merge.By, merge.Confidence = "alias", stated
+		}
+		_, _, err := s.Merge(ctx, merge)
 		if errors.Is(err, person.ErrUnknownLead) || err != nil && !refused(err) {
 			return err
 		}
@@ -146,7 +152,7 @@ func adoption(frozen entry, m *ingestv1.Merge) *ingestv1.Adopt {
 		parts[i] = proto.CloneOf(p)
 	}
 	parts[0].Merge, parts[0].RecentIds = m, frozen.Record.GetRecentIds()
-	return &ingestv1.Adopt{Merge: m, Parts: parts, Apart: frozen.State.GetApart()}
+	return &ingestv1.Adopt{Merge: m, Parts: parts, Apart: frozen.State.GetApart(), Hits: person.Hits(frozen.State, frozen.Lead)}
 }
 
 // step takes one step on one lead.
@@ -182,7 +188,7 @@ func (s *Service) Unmerge(ctx context.Context, lead, by string) (ledger.Entry[*i
 
 // giveBack restores a lead that was released.
 func (s *Service) giveBack(ctx context.Context, from entry, l *ingestv1.Leaving) error {
-	r := &ingestv1.Restore{Id: l.GetId(), FromLeadId: from.Lead, Parts: l.GetParts(), Hosts: l.GetHosts()}
+	r := &ingestv1.Restore{Id: l.GetId(), FromLeadId: from.Lead, Parts: l.GetParts(), Hosts: l.GetHosts(), Hits: l.GetHits()}
 	if len(r.GetParts()) > 0 {
 		r.Parts[0] = proto.CloneOf(r.Parts[0])
 		r.Parts[0].RecentIds = from.Record.GetRecentIds()

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -78,5 +79,61 @@ func TestWhoAsksForTheDataOfAMergedLeadGetsAllOfThePerson(t *testing.T) {
 		if !slices.Equal(got.GetLeadIds(), []string{one, two}) || len(got.GetEmails()) != 2 {
 			t.Errorf("asked for %s: leads %v, %d addresses", id, got.GetLeadIds(), len(got.GetEmails()))
 		}
+	}
+}
+
+// agreed lists what the ledger of consents has of a lead: purpose, and of whom it
+// was told, by the names given.
+func (r *room) agreed(lead string, names map[string]string) string {
+	r.t.Helper()
+	got, err := r.api.ListConsents(r.t.Context(), &ingestv1.ListConsentsRequest{LeadId: lead})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range got.GetEntries() {
+		what := e.GetConsent().GetPurpose()
+		if e.GetSuppressed() != nil {
+			what = e.GetSuppressed().GetReason().String()
+		}
+		lines = append(lines, what+" of "+names[e.GetLeadId()])
+	}
+	return strings.Join(lines, ", ")
+}
+
+func TestConsentsFollowAMergeAndComeApartAgain(t *testing.T) {
+	r := newRoom(t)
+	one, two := r.addressed("jo@acme.example"), r.addressed("jo@home.example")
+	names := map[string]string{one: "one", two: "two"}
+	say := func(lead, purpose string, forbids leadv1.Suppression) {
+		t.Helper()
+		_, err := r.api.RecordConsent(t.Context(), &ingestv1.RecordConsentRequest{
+			LeadId: lead, Suppression: forbids, Consent: &leadv1.Consent{Purpose: purpose, Granted: true, Method: "form", Source: "website", Text: "Yes"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(one, "first", 0)
+	say(two, "second", leadv1.Suppression_SUPPRESSION_MANUAL)
+	if _, err := r.api.MergeLeads(t.Context(), &ingestv1.MergeLeadsRequest{LeadId: one, FromLeadId: two, By: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	say(two, "third", 0)
+	say(one, "fourth", 0)
+	for _, lead := range []string{one, two} {
+		if got, want := r.agreed(lead, names), "first of one, second of two, SUPPRESSION_MANUAL of two, third of two, fourth of one"; got != want {
+			t.Errorf("merged, asked for %s:\n got %s\nwant %s", names[lead], got, want)
+		}
+	}
+	if _, err := r.api.UnmergeLead(t.Context(), &ingestv1.UnmergeLeadRequest{LeadId: two, By: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	say(two, "fifth", 0)
+	if got, want := r.agreed(one, names), "first of one, fourth of one"; got != want {
+		t.Errorf("after the unmerge:\n got %s\nwant %s", got, want)
+	}
+	if got, want := r.agreed(two, names), "second of two, SUPPRESSION_MANUAL of two, third of two, fifth of two"; got != want {
+		t.Errorf("after the unmerge:\n got %s\nwant %s", got, want)
 	}
 }

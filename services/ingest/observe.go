@@ -26,7 +26,7 @@ import (
 
 // metrics are what ingest counts.
 type metrics struct {
-	events, hooks, mails metric.Int64Counter
+	events, hooks, mails, disputes, verdicts metric.Int64Counter
 }
 
 func newMetrics() *metrics {
@@ -39,9 +39,11 @@ func newMetrics() *metrics {
 		return c
 	}
 	return &metrics{
-		events: count("nurture_ingest_events", "Events by source, kind and what became of them.", "{event}"),
-		hooks:  count("nurture_ingest_hooks", "Calls of webhooks, and what they told, by source, kind and what became of them.", "{call}"),
-		mails:  count("nurture_ingest_returns", "Mails that came back by what they are and what became of them.", "{mail}"),
+		events:   count("nurture_ingest_events", "Events by source, kind and what became of them.", "{event}"),
+		hooks:    count("nurture_ingest_hooks", "Calls of webhooks, and what they told, by source, kind and what became of them.", "{call}"),
+		mails:    count("nurture_ingest_returns", "Mails that came back by what they are and what became of them.", "{mail}"),
+		verdicts: count("nurture_ingest_verdicts", "Verdicts on opens and clicks by who it was and why.", "{verdict}"),
+		disputes: count("nurture_ingest_account_conflicts", "Keys told of an account that belong to another one.", "{key}"),
 	}
 }
 
@@ -49,6 +51,9 @@ func newMetrics() *metrics {
 func (m *metrics) returned(ctx context.Context, what bounce.Verdict, result string) {
 	m.mails.Add(ctx, 1, metric.WithAttributes(attribute.String("verdict", string(what)), attribute.String("result", result)))
 }
+
+// disputed counts keys told of an account that another one has.
+func (m *metrics) disputed(n int) { m.disputes.Add(context.Background(), int64(n)) }
 
 // outcome is one label set of the counter.
 type outcome struct{ source, kind, result string }
@@ -129,5 +134,5 @@ func (s *Service) quarantine(ctx context.Context, req *ingestv1.CaptureLeadReque
 		Faults:  []*ledgerv1.Fault{{Message: why}},
 		FirstAt: timestamppb.New(now), ParkedAt: timestamppb.New(now), MessageTime: timestamppb.New(now),
 	}
-	return s.deps.Bus.ParkReject(ctx, parked)
+	return s.drawer.Reject(ctx, parked)
 }

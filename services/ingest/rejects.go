@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -29,7 +32,7 @@ func (s *Service) reject(ctx context.Context, what reject.Rejected) error {
 	if !s.keeps(ctx, what.Source, what.Reason) {
 		return nil
 	}
-	return s.deps.Bus.ParkReject(ctx, what.Parked())
+	return s.drawer.Reject(ctx, what.Parked())
 }
 
 // keeps counts a reject of a source and reports whether there is room for it.
@@ -43,15 +46,12 @@ func (s *Service) keeps(ctx context.Context, name, reason string) bool {
 	return kept
 }
 
-// errNoReject: there is none of this number, or not any more.
-var errNoReject = errors.New("there is no such reject: see `nurture rejects list`")
-
 // redrive has a reject read again, by the source's present configuration, and
 // takes it off the list when all of it is recorded.
 func (s *Service) redrive(ctx context.Context, id uint64) (*ingestv1.RedriveRejectResponse, error) {
-	p, err := s.deps.Bus.GetParked(ctx, id)
-	if errors.Is(err, bus.ErrNoMessage) || err == nil && p.GetSource() == "" {
-		return nil, rpc.Mark(errNoReject, codes.NotFound)
+	p, err := s.drawer.Get(ctx, id)
+	if errors.Is(err, bus.ErrNoMessage) || err == nil && !reject.Is(p.Parked) {
+		return nil, rpc.Mark(reject.ErrUnknown, codes.NotFound)
 	}
 	if err != nil {
 		return nil, err
@@ -76,11 +76,14 @@ func (s *Service) redrive(ctx context.Context, id uint64) (*ingestv1.RedriveReje
 // error passes by itself.
 func (s *Service) again(ctx context.Context, p bus.ParkedMsg, resp *ingestv1.RedriveRejectResponse) ([]normal.Fault, error) {
 	what := reject.From(p.Parked)
-	if what.Kind == reject.Mail {
+	switch {
+	case what.Kind == reject.Mail:
 		return s.returnAgain(ctx, what, resp)
+	case what.Kind == reject.Inbound && feed.IsWork(p.Parked):
+		return nil, s.sendBack(ctx, p)
 	}
 	src, ok := s.sources.Current().Named(what.Source)
-	if !ok {
+	if stranger := what.Kind == reject.Inbound && what.Source == ""; !ok && !stranger {
 		return []normal.Fault{{Field: "source", Message: what.Source + " is not in sources.yaml any more"}}, nil
 	}
 	if s.dialects[what.Kind] != nil {
@@ -94,6 +97,19 @@ func (s *Service) again(ctx context.Context, p bus.ParkedMsg, resp *ingestv1.Red
 		return faults, nil
 	}
 	return s.record(ctx, subs, resp)
+}
+
+// sendBack publishes work that a webhook left where it was read.
+func (s *Service) sendBack(ctx context.Context, p bus.ParkedMsg) error {
+	msg := &nats.Msg{Subject: p.GetSubject(), Data: p.GetData(), Header: nats.Header{}}
+	for name, value := range p.GetHeaders() {
+		msg.Header.Set(name, value)
+	}
+	msg.Header.Set(jetstream.MsgIDHeader, "redrive-"+strconv.FormatUint(p.Seq, 10))
+	if _, err := s.deps.Bus.Publish(ctx, msg); err != nil {
+		return fmt.Errorf("send back reject %d: %w", p.Seq, err)
+	}
+	return nil
 }
 
 // reread makes submissions of what was sent. The same reject always makes the
@@ -142,6 +158,9 @@ func (s *Service) record(ctx context.Context, subs []person.Submission, resp *in
 
 // note notes a submission that was recorded.
 func note(resp *ingestv1.RedriveRejectResponse, out person.Outcome) {
+	if out.Lead == "" { // it tells of a company alone
+		return
+	}
 	resp.LeadIds = append(resp.LeadIds, out.Lead)
 	if out.Created {
 		resp.Created++

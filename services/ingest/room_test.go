@@ -36,6 +36,7 @@ type room struct {
 	bus  *bus.Bus
 	url  string
 	api  ingestv1.IngestServiceClient
+	acc  ingestv1.AccountServiceClient
 	http *http.Client
 	svc  *ingest.Service
 	stop func()
@@ -97,7 +98,7 @@ func joinRoomWith(t testing.TB, b *bus.Bus, depend func(*ingest.Deps), changes .
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), http: client, svc: svc, stop: stop}
+	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), acc: ingestv1.NewAccountServiceClient(conn), http: client, svc: svc, stop: stop}
 	r.eventually("the service is ready", func() bool {
 		resp, err := client.Get(r.url + "/readyz")
 		if err != nil {
@@ -119,6 +120,9 @@ func verify(t testing.TB, svc *ingest.Service, b *bus.Bus) {
 	report, err := svc.Ledger().Verify(context.Background())
 	if err != nil || len(report.Mismatches) > 0 || report.Untold > 0 {
 		t.Errorf("the log does not give its states again: %+v, %v", report, err)
+	}
+	if _, wrong, err := svc.VerifyAccounts(context.Background()); err != nil || len(wrong) > 0 {
+		t.Errorf("the log does not give its accounts again: %+v, %v", wrong, err)
 	}
 }
 
@@ -236,7 +240,7 @@ func (r *room) leads() int {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	info, err := s.Info(r.t.Context(), jetstream.WithSubjectFilter("leads.*.*.state"))
+	info, err := s.Info(r.t.Context(), jetstream.WithSubjectFilter(bus.Filter(bus.Leads, "*", bus.KindState)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -249,5 +253,23 @@ func (r *room) parked() []bus.ParkedMsg {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	for _, p := range list {
+		if len(p.GetSealed()) == 0 {
+			continue
+		}
+		got, err := r.api.GetReject(r.t.Context(), &ingestv1.GetRejectRequest{RejectId: p.Seq})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		p.Data, p.Headers, p.Faults = got.GetReject().GetRaw(), got.GetReject().GetAbout(), got.GetReject().GetFaults()
+	}
 	return list
+}
+
+// said is what is wrong with a parked message.
+func said(p bus.ParkedMsg) string {
+	if len(p.GetFaults()) == 0 {
+		return p.GetError()
+	}
+	return p.GetFaults()[0].GetMessage()
 }

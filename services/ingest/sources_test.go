@@ -113,21 +113,34 @@ func TestASourceBeyondItsRateIsToldWhenToComeAgainAndOthersAreNot(t *testing.T) 
 }
 
 func TestAVisitorWhoFloodsAFormIsSlowedDownAndTheNextOneIsNot(t *testing.T) {
-	f := newSources(t, "sources:\n  site:\n    form: {}\n    limits: {per_visitor_per_minute: 0.1, visitor_burst: 2}\n")
+	f := newSources(t, "sources:\n  site:\n    form: {org_ids: [00D5g00000ABCDE]}\n    limits: {per_visitor_per_minute: 0.1, visitor_burst: 2}\n")
 	r := newRoomWith(t, func(c *ingest.Config) { c.Sources, c.Proxies = f.path, []string{"127.0.0.0/8"} })
-	send := func(ip string, i int) reply {
-		return r.post("/v1/forms/site", fmt.Appendf(nil, "email=jo%d@acme.example", i), "Content-Type", formType, "Accept", "application/json", "X-Forwarded-For", ip)
-	}
-	for i := range 2 {
-		if got := send("192.0.2.1", i); got.status/100 != 2 {
-			t.Fatalf("form %d: %d %s", i, got.status, got.body)
+	for _, step := range []struct {
+		name, ip, path, accept string
+		status, leads, waiting int
+	}{
+		{"a program", "192.0.2.1", "/v1/forms/site", "application/json", 201, 1, 0},
+		{"the same program", "192.0.2.1", "/v1/forms/site", "application/json", 201, 2, 0},
+		{"the program beyond its limit is told", "192.0.2.1", "/v1/forms/site", "application/json", 429, 2, 0},
+		{"another visitor", "192.0.2.2", "/v1/forms/site", "text/html", 303, 3, 0},
+		{"the way of Salesforce is limited, too", "192.0.2.2", "/servlet/servlet.WebToLead", "text/html", 303, 4, 0},
+		{"a browser beyond its limit sees no difference", "192.0.2.2", "/v1/forms/site", "text/html", 303, 4, 1},
+		{"neither on the way of Salesforce", "192.0.2.2", "/servlet/servlet.WebToLead", "text/html", 303, 4, 2},
+		{"it cannot fill the quarantine", "192.0.2.2", "/v1/forms/site", "text/html", 429, 4, 2},
+		{"nor the place of the next one", "192.0.2.3", "/v1/forms/site", "text/html", 303, 5, 2},
+	} {
+		body := fmt.Sprintf("oid=00D5g00000ABCDE&email=jo%d.%d@acme.example", r.leads(), len(r.parked()))
+		got := r.post(step.path, []byte(body), "Content-Type", formType, "Accept", step.accept, "X-Forwarded-For", step.ip)
+		if got.status != step.status || step.status == 429 && got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: answered %d, Retry-After %q: %s", step.name, got.status, got.header.Get("Retry-After"), got.body)
 		}
-	}
-	if got := send("192.0.2.1", 3); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
-		t.Errorf("the third one: %d %s", got.status, got.body)
-	}
-	if got := send("192.0.2.2", 4); got.status/100 != 2 {
-		t.Errorf("another visitor: %d %s", got.status, got.body)
+		waiting := r.parked()
+		if r.leads() != step.leads || len(waiting) != step.waiting {
+			t.Errorf("%s: %d leads, %d forms wait; expected %d and %d", step.name, r.leads(), len(waiting), step.leads, step.waiting)
+		}
+		if n := len(waiting); n > 0 && !strings.Contains(said(waiting[n-1]), "too many forms") {
+			t.Errorf("%s: it waits because %q", step.name, said(waiting[n-1]))
+		}
 	}
 }
 

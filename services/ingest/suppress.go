@@ -195,7 +195,7 @@ func (s *Service) List(ctx context.Context, after uint64, limit int) ([]*ingestv
 
 // tellLeads sends a command to the leads that have these addresses now.
 func (s *Service) tellLeads(ctx context.Context, claims []identity.Key, cmd func() *ingestv1.Apply) error {
-	leads, err := s.book.Whose(ctx, claims)
+	leads, err := s.book.Find(ctx, claims, true)
 	if err != nil {
 		return err
 	}

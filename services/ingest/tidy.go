@@ -13,7 +13,8 @@ const (
 	tidyMost = 500
 )
 
-// tidy overwrites rejects whose time is over, until ctx ends.
+// tidy overwrites rejects whose time is over, and forgets the keys of their days,
+// until ctx ends.
 func (s *Service) tidy(ctx context.Context) error {
 	if s.cfg.RejectRetention <= 0 {
 		return nil
@@ -25,7 +26,7 @@ func (s *Service) tidy(ctx context.Context) error {
 		ticks = t.C
 	}
 	for {
-		wiped, err := s.deps.Bus.WipeRejects(ctx, s.deps.Now().Add(-s.cfg.RejectRetention), tidyMost)
+		wiped, err := s.tidyOnce(ctx, s.deps.Now().Add(-s.cfg.RejectRetention))
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.deps.Log.WarnContext(ctx, "rejects whose time is over wait", "error", err)
@@ -38,4 +39,15 @@ func (s *Service) tidy(ctx context.Context) error {
 		case <-ticks:
 		}
 	}
+}
+
+// tidyOnce overwrites the oldest of the rejects from before a time. When none is
+// left the keys of the days before are destroyed: what a copy of the log still
+// has of them can be read by nobody.
+func (s *Service) tidyOnce(ctx context.Context, before time.Time) (wiped int, err error) {
+	if wiped, err = s.deps.Bus.WipeRejects(ctx, before, tidyMost); err != nil || wiped == tidyMost {
+		return wiped, err
+	}
+	_, err = s.drawer.Forget(ctx, before)
+	return wiped, err
 }

@@ -227,6 +227,7 @@ func TestALibraryThatAsksForItsSettingsIsToldToSendHere(t *testing.T) {
 		"/v1/projects/wrong/settings":                           "not known",
 		"/sourceConfig/?writeKey=":                              "missing",
 		"/array/" + websiteKey + "/config?ip=0&_=1&ver=1.449.2": "supportedCompression",
+		"/array/" + websiteKey + "/config.js":                   "_POSTHOG_REMOTE_CONFIG",
 	} {
 		resp, err := r.http.Get(r.url + path)
 		if err != nil {

@@ -120,7 +120,7 @@ type trial struct {
 // doors are the service's, with an ear at each; when the sample is held nothing
 // behind them hears of it.
 func (t *trial) doors(d web.Deps) web.Deps {
-	d.Visit = func(context.Context, *source.Source, string) error { return nil }
+	d.Visit = func(context.Context, *source.Source, string, bool) (bool, error) { return false, nil }
 	d.Accept = t.accept
 	d.Quarantine = func(ctx context.Context, req *ingestv1.CaptureLeadRequest, why string) error {
 		t.fault("quarantine", normal.Fault{Message: why})

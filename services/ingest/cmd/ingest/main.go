@@ -3,18 +3,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"os"
 
-	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/config"
 	"github.com/nurturehq/nurture/pkg/daemon"
-	"github.com/nurturehq/nurture/pkg/engines"
-	"github.com/nurturehq/nurture/pkg/rpc"
-	"github.com/nurturehq/nurture/pkg/telemetry"
+	"github.com/nurturehq/nurture/pkg/standalone"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 
 	"github.com/nurturehq/nurture/services/ingest"
@@ -22,90 +15,41 @@ import (
 
 // settings are everything this process can be told.
 type settings struct {
-	NATS     string        `yaml:"nats_url" help:"the log"`
-	Monitor  string        `yaml:"nats_monitor_url" help:"its monitoring port, asked once whether the log is durable; empty: not asked"`
-	Redis    string        `yaml:"redis_url" help:"the cache; empty: none"`
-	HTTP     string        `yaml:"http_addr" help:"where HTTP is served"`
-	GRPC     string        `yaml:"grpc_addr" help:"where gRPC is served"`
-	Access   string        `yaml:"access" help:"file that says whose tokens open the API (NURTURE_ACCESS_FILE); empty: callers on this machine only"`
-	Handoff  string        `yaml:"handoff_addr" help:"gRPC of handoff, which is told what CRMs say; empty: no source may be of kind crm"`
-	LogLevel slog.Level    `yaml:"log_level" help:"debug, info, warn or error"`
-	Ingest   ingest.Config `yaml:"ingest"`
+	standalone.Settings `yaml:",inline"`
+
+	Handoff string        `yaml:"handoff_addr" help:"gRPC of handoff, which is told what CRMs say; empty: no source may be of kind crm"`
+	Ingest  ingest.Config `yaml:"ingest"`
 }
 
 func main() { os.Exit(daemon.Run(context.Background(), run)) }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	set := settings{
-		Access: os.Getenv("NURTURE_ACCESS_FILE"),
-		NATS:   "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379",
-		HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:9080", Handoff: "127.0.0.1:9083", Ingest: ingest.DefaultConfig(),
+		Settings: standalone.Defaults("127.0.0.1:8080", "127.0.0.1:9080"),
+		Handoff:  "127.0.0.1:9083", Ingest: ingest.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
 		return err
 	}
-	var closers daemon.Closers
-	defer closers.CloseInto(&err) //nolint:contextcheck // closing must go on after ctx ended
-
-	tel, flush, err := telemetry.Start(ctx, telemetry.Options{Service: "ingest", Level: set.LogLevel, Out: os.Stdout})
-	if err != nil {
-		return err
-	}
-	closers.Add("telemetry", flush)
-
-	deps := ingest.Deps{Log: tel.Log}
-	if deps.Access, err = rpc.OpenAccess(rpc.AccessOptions{File: set.Access, Log: tel.Log}); err != nil {
-		return err
-	}
-	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "ingest", Log: tel.Log}); err != nil {
-		return err
-	}
-	closers.Add("bus", func(context.Context) error { deps.Bus.Close(); return nil })
-	if err := deps.Bus.Declare(ctx); err != nil {
-		return err
-	}
-	if set.Redis != "" {
-		deps.Redis = engines.NewRedis(set.Redis)
-		closers.Add("redis", func(context.Context) error { return deps.Redis.Close() })
-	}
-	if set.Handoff != "" {
-		conn, err := rpc.Dial(set.Handoff)
+	return standalone.Run(ctx, "ingest", set.Settings, func(p *standalone.Process) error {
+		deps := ingest.Deps{Log: p.Log, Access: p.Access, Bus: p.Bus, Redis: p.Redis, HTTP: p.HTTP, GRPC: p.GRPC}
+		if set.Handoff != "" {
+			handoff, err := p.Dial("handoff", set.Handoff)
+			if err != nil {
+				return err
+			}
+			deps.Handoff = handoffv1.NewHandoffServiceClient(handoff)
+		}
+		if addr := set.Ingest.Bounces.Addr; addr != "" {
+			var err error
+			if deps.SMTP, err = p.Listen(ctx, addr, "ingest.bounces.addr"); err != nil {
+				return err
+			}
+		}
+		svc, err := ingest.New(set.Ingest, deps)
 		if err != nil {
 			return err
 		}
-		closers.Add("connection to handoff", func(context.Context) error { return conn.Close() })
-		deps.Handoff = handoffv1.NewHandoffServiceClient(conn)
-	}
-	if deps.HTTP, err = listen(ctx, set.HTTP, "http_addr"); err != nil {
-		return err
-	}
-	if deps.GRPC, err = listen(ctx, set.GRPC, "grpc_addr"); err != nil {
-		return errors.Join(err, deps.HTTP.Close())
-	}
-	if set.Ingest.Bounces.Addr != "" {
-		if deps.SMTP, err = listen(ctx, set.Ingest.Bounces.Addr, "ingest.bounces.addr"); err != nil {
-			return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close())
-		}
-	}
-	svc, err := ingest.New(set.Ingest, deps)
-	if err != nil {
-		return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close(), closeAny(deps.SMTP))
-	}
-	return svc.Run(ctx)
-}
-
-func listen(ctx context.Context, addr, setting string) (net.Listener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w (choose another address with %s)", err, setting)
-	}
-	return l, nil
-}
-
-func closeAny(l net.Listener) error {
-	if l == nil {
-		return nil
-	}
-	return l.Close()
+		return svc.Run(ctx)
+	})
 }

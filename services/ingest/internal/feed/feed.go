@@ -54,7 +54,9 @@ type Deps struct {
 	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
 	Sources *source.Live
 	Bus     *bus.Bus
-	Log     *slog.Logger
+	// Park puts away what cannot be used.
+	Park func(ctx context.Context, p *ledgerv1.Parked) error
+	Log  *slog.Logger
 	// Dialects read what sources send, by their kind.
 	Dialects map[string]hook.Dialect
 	// Take makes durable what a webhook or a fetch told.
@@ -102,7 +104,7 @@ func (f *Feed) handle(ctx context.Context, msgs []bus.Msg) {
 	var subs []person.Submission
 	spans := make([]span, 0, len(msgs))
 	for _, m := range msgs {
-		if _, _, work := workOf(m.Subject); work {
+		if isWork(m.Subject) {
 			f.log(m.Ack()) // others do it, see Run
 			continue
 		}
@@ -126,10 +128,13 @@ func (f *Feed) handle(ctx context.Context, msgs []bus.Msg) {
 	}
 }
 
-// workOf takes the subject of work that a webhook left apart.
-func workOf(subject string) (source, kind string, ok bool) {
-	source, kind, ok = strings.Cut(strings.TrimPrefix(subject, "inbound."), ".")
-	return source, kind, ok && (kind == KindFetch || kind == KindSales)
+// IsWork reports whether a message is work that a webhook left, and nothing to
+// be read: whoever has it again sends it back to where it was.
+func IsWork(p *ledgerv1.Parked) bool { return isWork(p.GetSubject()) }
+
+func isWork(subject string) bool {
+	_, kind, ok := strings.Cut(strings.TrimPrefix(subject, "inbound."), ".")
+	return ok && (kind == KindFetch || kind == KindSales)
 }
 
 // span is which submissions a message became.
@@ -284,13 +289,13 @@ func (f *Feed) park(ctx context.Context, m bus.Msg, reason string, cause error) 
 	for name := range m.Header {
 		headers[name] = m.Header.Get(name)
 	}
-	name := strings.TrimPrefix(m.Subject, "inbound.")
+	name, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, "inbound."), ".")
 	if _, ok := f.Sources.Current().Named(name); !ok {
 		name = "" // anybody may publish under any name
 	}
-	return f.Bus.Park(ctx, &ledgerv1.Parked{
+	return f.Park(ctx, &ledgerv1.Parked{
 		Service: "ingest", Source: name, Kind: reject.Inbound, Stream: m.Stream, Seq: m.Seq, Subject: m.Subject, Headers: headers, Data: m.Data,
-		Reason: reason, Error: cause.Error(), Attempts: uint32(m.Attempt), //nolint:gosec // a small count
+		Reason: reason, Error: cause.Error(), Faults: []*ledgerv1.Fault{{Message: cause.Error()}}, Attempts: uint32(m.Attempt), //nolint:gosec // a small count
 		FirstAt: timestamppb.New(m.Time), MessageTime: timestamppb.New(m.Time),
 	})
 }

@@ -107,6 +107,14 @@ func (l *Lead) Enter(name, value string) {
 	}
 }
 
+// Company says to which company of another system the person belongs; an empty
+// id says nothing.
+func (l *Lead) Company(system, id string) {
+	if id = strings.TrimSpace(id); id != "" {
+		normal.Tell(l.req, "company_external_id", system+":"+id)
+	}
+}
+
 // Property keeps a fact about what was done; empty ones are left out.
 func (l *Lead) Property(name, value string) {
 	if value != "" && l.req.GetActivity() != nil {
@@ -210,14 +218,14 @@ func ExternalID(id string) string {
 	return "sha256-" + hex.EncodeToString(sum[:])
 }
 
-// Truth reads yes and no as forms and systems write them; anything that is not
-// a no is a yes.
+// Truth reads yes and no as people and systems write them; anything that is not
+// a no is a yes: a ticked box is often told by the words beside it.
 func Truth(value string) bool {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "", "0", "no", "off", "false", "none", "null", "f", "n":
-		return false
+	value = strings.ToLower(strings.TrimSpace(value))
+	if yes, plain := normal.Answer(value); plain {
+		return yes
 	}
-	return true
+	return value != "" && value != "none" && value != "null"
 }
 
 // Fault is one reason why an item is not used.

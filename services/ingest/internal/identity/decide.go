@@ -10,6 +10,9 @@ type Ask struct {
 	Email, User, Anonymous, External, Phone Key
 	// Systems are the person's ids in other systems.
 	Systems []Key
+	// Previous is an id that the sender states to be the same person's, as a user
+	// id: it counts when somebody has it as one. A browser's has none.
+	Previous Key
 }
 
 // Entry is whose a key is.
@@ -58,6 +61,8 @@ func (v *View) weigh(lead string) Held {
 type Merge struct {
 	From string
 	By   Kind
+	// Stated: the sender says so outright.
+	Stated bool
 }
 
 // Repoint gives a claimed key to another lead, once the event is recorded there.
@@ -88,6 +93,8 @@ type Answer struct {
 	Repoint []Repoint
 	// UserForeign: the user id belongs to somebody else and must not be added.
 	UserForeign bool
+	// PreviousUser: the previous id is a user's, and no browser's.
+	PreviousUser bool
 }
 
 // keys lists what is present, strongest first.
@@ -102,7 +109,7 @@ func (a Ask) keys(yield func(Key) bool) {
 			return
 		}
 	}
-	for _, k := range [...]Key{a.Anonymous, a.Phone, a.External} {
+	for _, k := range [...]Key{a.Previous, a.Anonymous, a.Phone, a.External} {
 		if k.Kind != None && !yield(k) {
 			return
 		}
@@ -123,28 +130,41 @@ func (a Ask) Keys() func(yield func(Key) bool) { return a.keys }
 
 // Decide says whose an event is: its submission's lead if that was claimed
 // before, else the lead of the e-mail, of the user id, of an id in another system,
-// of the anonymous id, of the phone number, else a new one. An anonymous id is a
+// (or of a user id that the sender states to be the same person's), of the
+// anonymous id, of the phone number, else a new one. An anonymous id is a
 // browser and a number may be a switchboard: several people may be behind one, so
 // neither decides when its lead is somebody else.
 func Decide(a Ask, v *View, newLead func() string) Answer {
+	if a.Previous == a.User {
+		a.Previous = Key{}
+	}
 	d := decision{ask: a, view: v}
 	d.follow()
-	ans := Answer{}
+	ans := Answer{PreviousUser: d.at(a.Previous) != ""}
 	ans.Lead, ans.Origin = d.choose()
 	if ans.Lead == "" {
 		ans.Lead, ans.New = newLead(), true
 	}
 	for k := range a.keys {
 		e := v.Claims[k]
+		if k.Kind == Anonymous && ans.PreviousUser {
+			continue
+		}
 		switch d.at(k) {
 		case "":
-			ans.Claim = append(ans.Claim, k)
+			if k != a.Previous {
+				ans.Claim = append(ans.Claim, k)
+			}
 		case ans.Lead:
 			ans.Replayed = ans.Replayed || k.Kind == External
 			if e.Lead != ans.Lead { // spares the next event the detour
 				ans.Repoint = append(ans.Repoint, Repoint{Key: k, Seq: e.Seq, To: ans.Lead, Origin: e.Lead})
 			}
 		default:
+			if k == a.Previous {
+				ans.stated(k, e, d.at(k), v)
+				continue
+			}
 			ans.elsewhere(k, e, d.at(k), v)
 		}
 	}
@@ -215,13 +235,13 @@ func (d *decision) choose() (lead, origin string) {
 
 // decisive gives the strongest key that says who the person is.
 func (d *decision) decisive() Key {
-	sure := append([]Key{d.ask.Email, d.ask.User}, d.ask.Systems...)
+	sure := append(append([]Key{d.ask.Email, d.ask.User}, d.ask.Systems...), d.ask.Previous)
 	for _, k := range sure {
 		if d.at(k) != "" {
 			return k
 		}
 	}
-	for _, k := range []Key{d.ask.Anonymous, d.ask.Phone} {
+	for _, k := range [...]Key{d.ask.Anonymous, d.ask.Phone} {
 		if d.at(k) != "" && !d.shared(k) {
 			return k
 		}
@@ -237,6 +257,16 @@ func (d *decision) shared(k Key) bool {
 	}
 	held := d.view.weigh(d.view.Claims[k].Lead)
 	return d.ask.Email.Kind != None && held.Email || d.ask.User.Kind != None && held.User
+}
+
+// stated deals with a user id that another lead has and that the sender states
+// to be the same person's: only who separated the two knows better.
+func (ans *Answer) stated(k Key, e Entry, at string, v *View) {
+	if slices.Contains(v.weigh(e.Lead).Apart, ans.Lead) {
+		return
+	}
+	ans.Merged = append(ans.Merged, Merge{From: at, By: k.Kind, Stated: true})
+	ans.Repoint = append(ans.Repoint, Repoint{Key: k, Seq: e.Seq, To: ans.Lead, Origin: cmp.Or(e.Origin, e.Lead)})
 }
 
 // elsewhere deals with a key that another lead has.
@@ -269,7 +299,7 @@ func (ans *Answer) elsewhere(k Key, e Entry, at string, v *View) {
 		}
 	case External:
 		ans.Repoint = append(ans.Repoint, repoint)
-	case Email, Suppressed, None:
+	case Email, Suppressed, Domain, Group, Company, None:
 	}
 }
 

@@ -23,6 +23,13 @@ func ask(email, user, anonymous, external string) Ask {
 	return Ask{Email: key(Email, email), User: key(User, user), Anonymous: key(Anonymous, anonymous), External: key(External, external)}
 }
 
+// former is who says that a previous id was theirs.
+func former(user, previous string) Ask {
+	a := ask("", user, previous, "")
+	a.Previous = key(User, previous)
+	return a
+}
+
 func view(held map[string]Held, claims ...any) *View {
 	v := &View{Claims: map[Key]Entry{}, Held: held}
 	if _, ok := held["L"]; len(held) > 0 && !ok {
@@ -49,7 +56,7 @@ func TestWhoseAnEventIs(t *testing.T) {
 		{"a visitor says who they are", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, a, "A"), Answer{Lead: "A", Claim: []Key{e}}},
 		{
 			"a visitor turns out to be known", ask("e", "", "a", ""), view(map[string]Held{"A": browser}, e, "L", a, "A"),
-			Answer{Lead: "L", Merged: []Merge{{"A", Anonymous}}, Repoint: []Repoint{{a, 3, "L", "A"}}},
+			Answer{Lead: "L", Merged: []Merge{{From: "A", By: Anonymous}}, Repoint: []Repoint{{a, 3, "L", "A"}}},
 		},
 		{
 			"another person at the browser", ask("e", "", "a", ""), view(map[string]Held{"A": mailed}, a, "A"),
@@ -62,7 +69,7 @@ func TestWhoseAnEventIs(t *testing.T) {
 		{"a user changes the address", ask("e", "u", "", ""), view(nil, u, "L"), Answer{Lead: "L", Claim: []Key{e}}},
 		{
 			"a user without address turns out to be known", ask("e", "u", "", ""), view(map[string]Held{"U": {Exists: true, User: true}}, e, "L", u, "U"),
-			Answer{Lead: "L", Merged: []Merge{{"U", User}}, Repoint: []Repoint{{u, 3, "L", "U"}}},
+			Answer{Lead: "L", Merged: []Merge{{From: "U", By: User}}, Repoint: []Repoint{{u, 3, "L", "U"}}},
 		},
 		{
 			"a user writes from a colleague's address", ask("e", "u", "", ""), view(map[string]Held{"U": mailed}, e, "L", u, "U"),
@@ -77,6 +84,20 @@ func TestWhoseAnEventIs(t *testing.T) {
 			"a submission whose lead never came to be", ask("e", "", "", "x"), view(map[string]Held{"X": {}}, e, "L", x, "X"),
 			Answer{Lead: "L", Repoint: []Repoint{{Key: x, Seq: 3, To: "L"}}},
 		},
+		{"a former user id that is a browser's", former("u", "p"), view(nil, u, "L"), Answer{Lead: "L", Claim: []Key{key(Anonymous, "p")}}},
+		{
+			"a former user id, both known", former("u", "p"), view(map[string]Held{"P": mailed}, u, "L", key(User, "p"), "P"),
+			Answer{
+				Lead: "L", PreviousUser: true, Merged: []Merge{{From: "P", By: User, Stated: true}},
+				Repoint: []Repoint{{key(User, "p"), 3, "L", "P"}},
+			},
+		},
+		{
+			"a former user id, separated by hand", former("u", "p"), view(map[string]Held{"P": {Exists: true, Apart: []string{"L"}}}, u, "L", key(User, "p"), "P"),
+			Answer{Lead: "L", PreviousUser: true},
+		},
+		{"a user gets a new id", former("u", "p"), view(nil, key(User, "p"), "P"), Answer{Lead: "P", PreviousUser: true, Claim: []Key{u}}},
+		{"a former id that is the present one", former("u", "u"), view(nil, u, "L"), Answer{Lead: "L", Claim: []Key{key(Anonymous, "u")}}},
 	} {
 		got := Decide(tc.ask, tc.view, func() string { return "new" })
 		if diff := cmp.Diff(tc.want, got); diff != "" || len(tc.view.Missing) > 0 {

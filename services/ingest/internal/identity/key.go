@@ -26,6 +26,11 @@ const (
 	System
 	// Phone is a number; several people may answer it.
 	Phone
+	// Domain, Group and Company name accounts, not leads: a registrable domain,
+	// (source, group id), the company's id in another system.
+	Domain
+	Group
+	Company
 )
 
 // String gives the token of the kind in subjects.
@@ -45,6 +50,12 @@ func (k Kind) String() string {
 		return "system"
 	case Phone:
 		return "phone"
+	case Domain:
+		return "domain"
+	case Group:
+		return "group"
+	case Company:
+		return "company"
 	case None:
 	}
 	return "none"
@@ -93,6 +104,14 @@ func (h *Hasher) ExternalKey(source, id string) Key {
 	return Key{Kind: External, Hash: h.sum(External.String(), source, id)}
 }
 
+// GroupKey gives the key of a group of a source; absent without an id.
+func (h *Hasher) GroupKey(source, id string) Key {
+	if id == "" {
+		return Key{}
+	}
+	return Key{Kind: Group, Hash: h.sum(Group.String(), source, id)}
+}
+
 // Fingerprint tells secrets apart without telling them.
 func (h *Hasher) Fingerprint() string {
 	sum := h.sum("fingerprint")
@@ -116,7 +135,7 @@ func (h *Hasher) sum(parts ...string) (out [hashSize]byte) {
 	return out
 }
 
-// NewLead makes a lead id: a UUIDv7 without dashes, sortable by time and
+// NewLead makes an id of a lead or an account: a UUIDv7 without dashes, sortable by time and
 // otherwise random.
 func NewLead(now time.Time, random [10]byte) string {
 	var id [16]byte

@@ -34,8 +34,9 @@ func Capture(req *ingestv1.CaptureLeadRequest, country string) []Fault {
 	req.ExternalId = Text(req.GetExternalId(), maxText)
 	req.UserId = Text(req.GetUserId(), maxText)
 	req.AnonymousId = Text(req.GetAnonymousId(), maxText)
-	req.GroupId = Text(req.GetGroupId(), maxText)
+	req.GroupId, req.PreviousId = Text(req.GetGroupId(), maxText), Text(req.GetPreviousId(), maxText)
 	faults := Profile(req.Profile, country)
+	faults = append(faults, Company(req.GetCompany())...)
 	faults = append(faults, externalIDs(req)...)
 	if a := req.GetActivity(); a != nil {
 		faults = append(faults, Activity(a)...)
@@ -47,20 +48,22 @@ func Capture(req *ingestv1.CaptureLeadRequest, country string) []Fault {
 }
 
 // externalIDs reads the ids of other systems; one that cannot be read is left out.
-func externalIDs(req *ingestv1.CaptureLeadRequest) []Fault {
-	var faults []Fault
-	var ids []string
-	for _, raw := range req.GetExternalIds() {
+func externalIDs(req *ingestv1.CaptureLeadRequest) (faults []Fault) {
+	req.ExternalIds, faults = readIDs("external_ids", req.GetExternalIds())
+	return faults
+}
+
+func readIDs(field string, raws []string) (ids []string, faults []Fault) {
+	for _, raw := range raws {
 		id, err := ExternalID(raw)
 		if err != nil {
-			faults = append(faults, Fault{Field: "external_ids", Message: err.Error()})
+			faults = append(faults, Fault{Field: field, Message: err.Error()})
 			continue
 		}
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	req.ExternalIds = slices.Compact(ids)
-	return faults
+	return slices.Compact(ids), faults
 }
 
 // ExternalID gives the id of a person in another system as "system:id". The id
@@ -105,7 +108,7 @@ func Profile(p *leadv1.Profile, country string) []Fault {
 }
 
 func companyDomain(p *leadv1.Profile) string {
-	if d := Registrable(siteHost(strings.ToLower(p.GetCompanyDomain()))); d != "" {
+	if d := Registrable(SiteHost(strings.ToLower(p.GetCompanyDomain()))); d != "" {
 		return d
 	}
 	return CompanyDomain(p.GetEmail(), p.GetWebsite())

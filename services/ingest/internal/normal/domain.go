@@ -33,8 +33,24 @@ func CompanyDomain(email, website string) string {
 			return d
 		}
 	}
-	return Registrable(siteHost(website))
+	return Registrable(SiteHost(website))
 }
+
+// sharedSites are sites at which everybody can have a page.
+const sharedSites = " linkedin.com xing.com facebook.com fb.com instagram.com threads.net twitter.com x.com youtube.com tiktok.com pinterest.com" +
+	" reddit.com tumblr.com medium.com substack.com github.com gitlab.com bitbucket.org stackoverflow.com linktr.ee about.me bio.link" +
+	" carrd.co notion.site notion.so google.com googleusercontent.com g.page goo.gl bit.ly t.me wa.me whatsapp.com discord.gg vk.com" +
+	" weibo.com behance.net dribbble.com upwork.com fiverr.com crunchbase.com wikipedia.org yelp.com calendly.com typeform.com canva.site" +
+	" wixsite.com squarespace.com weebly.com wordpress.com jimdo.com strikingly.com myshopify.com etsy.com ebay.com "
+
+// SharedSite reports whether everybody can have a page at a domain: a website
+// there says nothing about a company.
+func SharedSite(domain string) bool {
+	return strings.Contains(sharedSites, " "+domain+" ")
+}
+
+// Site gives the registrable domain of a website; empty when there is none.
+func Site(website string) string { return Registrable(SiteHost(website)) }
 
 // Registrable gives the part of a domain name that somebody registered:
 // "acme.co.uk" of "mail.acme.co.uk"; empty when there is none.
@@ -50,7 +66,8 @@ func Registrable(domain string) string {
 	return d
 }
 
-func siteHost(website string) string {
+// SiteHost gives the host of a website's address, with or without scheme.
+func SiteHost(website string) string {
 	if website == "" {
 		return ""
 	}

@@ -40,7 +40,7 @@ func Tell(req *ingestv1.CaptureLeadRequest, name, value string) bool {
 		into = &p.Industry
 	case "language", "lang", "locale":
 		into = &p.Language
-	case "employees", "employee_count", "company_size", "number_of_employees", "num_employees":
+	case "employees", "employee_count", "company_size", "number_of_employees", "num_employees", "numberofemployees", "numemployees":
 		p.Employees = headcount(value)
 		return true
 	case "user_id", "userid":
@@ -49,6 +49,14 @@ func Tell(req *ingestv1.CaptureLeadRequest, name, value string) bool {
 		into = &req.AnonymousId
 	case "external_id", "submission_id", "entry_id":
 		into = &req.ExternalId
+	case "group_id", "groupid", "account_id", "company_id":
+		into = &req.GroupId
+	case "company_external_id":
+		if req.GetCompany() == nil {
+			req.Company = &ingestv1.Company{}
+		}
+		req.Company.ExternalIds = append(req.Company.ExternalIds, value)
+		return true
 	default:
 		return false
 	}

@@ -28,7 +28,17 @@ func Parts(st *ingestv1.State) []*ingestv1.Part {
 	if st.Times == nil {
 		st.Times = &ingestv1.Times{}
 	}
-	return []*ingestv1.Part{{Lead: st.Lead, Times: st.Times, Emails: st.Emails}}
+	return []*ingestv1.Part{{Lead: st.Lead, Times: st.Times, Emails: st.Emails, Mails: st.Mails}}
+}
+
+// share makes the only part of a lead that is nobody else any more one with the
+// lead, as combine does. A state that was read from the log has them as copies,
+// and the same input would make another state of it than of one in memory.
+func share(st *ingestv1.State) {
+	if len(st.GetParts()) == 1 {
+		p := st.Parts[0]
+		p.Lead, p.Times, p.Emails, p.Mails = st.Lead, st.Times, st.Emails, st.Mails
+	}
 }
 
 // combine makes the state's picture of the lead from its parts. It is the same
@@ -37,7 +47,7 @@ func combine(st *ingestv1.State, parts []*ingestv1.Part) {
 	slices.SortFunc(parts[1:], func(a, b *ingestv1.Part) int { return cmp.Compare(a.GetLead().GetLeadId(), b.GetLead().GetLeadId()) })
 	st.MergedFrom = nil
 	if len(parts) == 1 {
-		st.Lead, st.Times, st.Emails, st.Parts = parts[0].Lead, parts[0].Times, parts[0].Emails, nil
+		st.Lead, st.Times, st.Emails, st.Mails, st.Parts = parts[0].Lead, parts[0].Times, parts[0].Emails, parts[0].Mails, nil
 		st.Lead.MergedFrom = nil
 		if len(parts[0].GetRecentIds()) > 0 { // it was merged once: repeats of that time are known
 			st.Parts = parts
@@ -52,7 +62,7 @@ func combine(st *ingestv1.State, parts []*ingestv1.Part) {
 		}
 	}
 	whole.Lead.MergedFrom, whole.Lead.Permissions, whole.Lead.Flags = st.MergedFrom, st.GetLead().GetPermissions(), st.GetLead().GetFlags()
-	st.Parts, st.Lead, st.Emails, st.Times = parts, whole.Lead, whole.Emails, nil
+	st.Parts, st.Lead, st.Emails, st.Mails, st.Times = parts, whole.Lead, whole.Emails, whole.Mails, nil
 }
 
 // add takes over what a part tells.
@@ -63,8 +73,11 @@ func add(whole, p *ingestv1.Part) {
 			set.keep(whole, id, timeAt(*set.at(p.Times), i, len(*set.ids(p))))
 		}
 	}
+	for _, r := range p.GetMails() {
+		whole.Mails = withResult(whole.Mails, r)
+	}
 	l, from := whole.Lead, p.Lead
-	tell(&l.AccountId, &whole.Times.AccountId, from.GetAccountId(), p.Times.GetAccountId())
+	belong(l, whole.Times, from, p.Times.GetAccountId())
 	l.FirstTouch = firstTouch(l.GetFirstTouch(), from.GetFirstTouch())
 	l.LastTouch = lastTouch(l.GetLastTouch(), from.GetLastTouch())
 	for _, c := range from.GetConsents() {

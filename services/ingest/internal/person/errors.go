@@ -21,6 +21,8 @@ var (
 	ErrFull = errors.New("the lead has taken in as many others as it can hold")
 	// ErrItself: a lead cannot be merged into itself or into one that is part of it.
 	ErrItself = errors.New("the two are one lead")
+	// ErrNoStatement: no statement put the lead into that account.
+	ErrNoStatement = errors.New("the lead cannot be removed")
 	// ErrNoMerge: the lead made no such promise.
 	ErrNoMerge = errors.New("no such merge is under way")
 )

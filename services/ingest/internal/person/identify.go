@@ -21,7 +21,8 @@ func (f *fold) identify() {
 	}
 	f.profile(c.GetProfile(), note)
 	f.ids(c, note)
-	differs, moved := tell(&f.part.Lead.AccountId, &f.part.Times.AccountId, f.cmd.GetAccountId(), f.at.AsTime().UnixNano())
+	told := &leadv1.Lead{AccountId: f.cmd.GetAccountId(), AccountBy: f.cmd.GetAccountBy()}
+	differs, moved := belong(f.part.Lead, f.part.Times, told, f.at.AsTime().UnixNano())
 	note("account_id", differs, moved)
 	f.touch(c.GetAttribution(), note)
 	f.changed = changed
@@ -88,6 +89,9 @@ func (f *fold) identified() {
 	f.add(ReasonIdentified, &ingestv1.Event{Fact: &ingestv1.Event_Identified{
 		Identified: &ingestv1.Identified{Changed: slices.Compact(changed)},
 	}})
+	for _, e := range f.joined(f.account, f.st.Lead.GetAccountBy()) {
+		f.add(ReasonIdentified, e)
+	}
 }
 
 // touch keeps the first touch and the last one that names a campaign, by when

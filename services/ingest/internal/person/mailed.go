@@ -22,7 +22,7 @@ const maxMails = 12
 // MaxSoftBounces is the most that may be asked for as an activity's limit.
 const MaxSoftBounces = 10
 
-// mailed keeps what became of the latest mails. An address that sends so many
+// mailed keeps what became of the latest mails, with the lead it was told of. An address that sends so many
 // mails in a row back for now, as the command says, does not exist for us.
 func (f *fold) mailed() {
 	a := f.cmd.GetCapture().GetActivity()
@@ -35,9 +35,18 @@ func (f *fold) mailed() {
 	if a.GetOccurredAt() != nil {
 		at = Clamp(a.GetOccurredAt(), f.now)
 	}
-	f.st.Mails = withResult(f.st.GetMails(), &ingestv1.MailResult{
+	result := &ingestv1.MailResult{
 		Touch: touchHash(cmp.Or(a.GetProperties()["touch_id"], a.GetId(), f.in.ID)), At: at.GetSeconds(), Bounced: soft,
-	})
+	}
+	f.part.Mails = withResult(f.part.Mails, result)
+	if f.st.Mails = f.part.Mails; len(f.parts) > 1 {
+		f.st.Mails = nil
+		for _, p := range f.parts {
+			for _, r := range p.GetMails() {
+				f.st.Mails = withResult(f.st.Mails, r)
+			}
+		}
+	}
 	if soft && inARow(f.st.GetMails()) >= limit && f.cmd.GetSuppression() == leadv1.Suppression_SUPPRESSION_UNSPECIFIED {
 		f.cmd.Suppression = leadv1.Suppression_SUPPRESSION_HARD_BOUNCE
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,10 +23,17 @@ import (
 type society struct {
 	t      testing.TB
 	states map[string]*ingestv1.State
+	// live are the same as a process has them that folds one input after the other
+	// and reads nothing from the log in between.
+	live   map[string]*ingestv1.State
 	clock  time.Time
 	merges int
 	// told is every event by the lead that told it.
 	told []happening
+	// signals judge, if there are any; verdicts are theirs: "A c1 human of B" for
+	// one in A's records about a click of B.
+	signals  Signals
+	verdicts []string
 }
 
 type happening struct {
@@ -35,7 +43,7 @@ type happening struct {
 }
 
 func newSociety(t testing.TB) *society {
-	return &society{t: t, states: map[string]*ingestv1.State{}, clock: noon}
+	return &society{t: t, states: map[string]*ingestv1.State{}, live: map[string]*ingestv1.State{}, clock: noon}
 }
 
 func (s *society) fold(lead string, cmd *ingestv1.Apply) error {
@@ -48,8 +56,20 @@ func (s *society) fold(lead string, cmd *ingestv1.Apply) error {
 		st = proto.CloneOf(have)
 	}
 	s.clock = s.clock.Add(time.Second)
-	ch, err := Fold(st, ledger.Input{Lead: lead, ID: fmt.Sprint(s.clock.UnixNano()), Data: data}, s.clock)
+	return s.input(lead, st, ledger.Input{Lead: lead, ID: fmt.Sprint(s.clock.UnixNano()), Data: data})
+}
+
+// input folds one input and keeps what comes out as it is stored.
+func (s *society) input(lead string, st *ingestv1.State, in ledger.Input) error {
+	ch, err := Folding(nil, s.signals)(st, in, s.clock)
+	s.alive(lead, in, ch, err)
 	if err == nil && !ch.Same {
+		for _, e := range ch.Events {
+			if e, ok := e.(*ingestv1.Event); ok && e.GetJudged() != nil {
+				a := e.GetJudged().GetActivity()
+				s.verdicts = append(s.verdicts, strings.TrimSuffix(fmt.Sprintf("%s %s %s of %s", lead, a.GetId(), a.GetVerdict(), e.GetOriginLeadId()), " of "))
+			}
+		}
 		// What is stored is what is encoded: nothing is shared between parts.
 		stored, err := proto.Marshal(ch.State)
 		if err != nil {
@@ -61,6 +81,31 @@ func (s *society) fold(lead string, cmd *ingestv1.Apply) error {
 		}
 	}
 	return err
+}
+
+// alive folds the input into the state that was never read from the log: what
+// comes out must be the same bytes.
+func (s *society) alive(lead string, in ledger.Input, want Change, failed error) {
+	s.t.Helper()
+	if failed != nil || want.Same { // the ledger reads the state anew then
+		delete(s.live, lead)
+		return
+	}
+	st := s.live[lead]
+	if st == nil {
+		st = New()
+		if have := s.states[lead]; have != nil {
+			st = proto.CloneOf(have)
+		}
+	}
+	got, err := Folding(nil, s.signals)(st, in, s.clock)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.live[lead] = got.State
+	if diff := gocmp.Diff(want.State, got.State, protocmp.Transform()); diff != "" {
+		s.t.Fatalf("lead %s is another one in memory (-read from the log +kept): %s", lead, diff)
+	}
 }
 
 func (s *society) step(lead string, step *ingestv1.Step) error {
@@ -98,8 +143,8 @@ func (s *society) merge(from, into string) error {
 		return err
 	}
 	parts := Parts(proto.CloneOf(s.states[from]))
-	parts[0].Merge = m
-	return s.step(into, &ingestv1.Step{Step: &ingestv1.Step_Adopt{Adopt: &ingestv1.Adopt{Merge: m, Parts: parts}}})
+	parts[0].Merge, parts[0].RecentIds = m, []uint64{1} // of some event before
+	return s.step(into, &ingestv1.Step{Step: &ingestv1.Step_Adopt{Adopt: &ingestv1.Adopt{Merge: m, Parts: parts, Hits: Hits(s.states[from], from)}}})
 }
 
 func (s *society) unmerge(lead string) {
@@ -111,7 +156,8 @@ func (s *society) unmerge(lead string) {
 		s.t.Fatal(err)
 	}
 	l := s.states[whole].GetLeaving()[0]
-	r := &ingestv1.Restore{Id: l.GetId(), FromLeadId: whole, Parts: l.GetParts()}
+	r := &ingestv1.Restore{Id: l.GetId(), FromLeadId: whole, Parts: l.GetParts(), Hits: l.GetHits()}
+	r.Parts[0].RecentIds = []uint64{2} // of some event meanwhile
 	if err := s.step(lead, &ingestv1.Step{Step: &ingestv1.Step_Restore{Restore: r}}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -169,7 +215,11 @@ func event(t *rapid.T) *ingestv1.Apply {
 	if p := word.Draw(t, "purpose"); p != "" {
 		c.Consents = []*leadv1.Consent{{Purpose: p, Granted: rapid.Bool().Draw(t, "granted"), At: timestamppb.New(at)}}
 	}
-	return &ingestv1.Apply{Capture: c, Suppression: leadv1.Suppression(rapid.Int32Range(0, 2).Draw(t, "suppression"))}
+	cmd := &ingestv1.Apply{Capture: c, Suppression: leadv1.Suppression(rapid.Int32Range(0, 2).Draw(t, "suppression"))}
+	if cmd.AccountId = word.Draw(t, "account"); cmd.GetAccountId() != "" {
+		cmd.AccountBy = rapid.SampledFrom([]string{"group", "external_id", "email", "website"}).Draw(t, "by")
+	}
+	return cmd
 }
 
 func TestAnyOrderOfEventsMergesAndUnmergesGivesWhatTheBatchComputes(t *testing.T) {
@@ -260,7 +310,7 @@ func TestMergesCannotGoRoundInACircle(t *testing.T) {
 			case 1:
 				if at := s.states[m.FromLeadId].GetMergedInto(); at.GetId() == m.GetId() {
 					parts := Parts(proto.CloneOf(s.states[m.FromLeadId]))
-					parts[0].Merge = m
+					parts[0].Merge, parts[0].RecentIds = m, []uint64{1} // of some event before
 					_ = s.step(m.IntoLeadId, &ingestv1.Step{Step: &ingestv1.Step_Adopt{Adopt: &ingestv1.Adopt{Merge: m, Parts: parts}}})
 				}
 			case 2:

@@ -31,6 +31,8 @@ const (
 	ReasonIdentified = "identified"
 	// ReasonActivity: the person did something.
 	ReasonActivity = "activity_recorded"
+	// ReasonRehoused: the lead belongs to another account by a person's word.
+	ReasonRehoused = "rehoused"
 	// ReasonErased: the person was forgotten.
 	ReasonErased = "erased"
 	// ReasonStillSo: everything told was known, but not that it still holds.
@@ -65,9 +67,13 @@ func Fold(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 // Folding gives the fold that decides by consent policies and rules of signals.
 // Those of a command are named in it, so that folding it again decides the same.
 func Folding(policies Policies, signals Signals) ledger.Fold[*ingestv1.State] {
-	return signals.heed(func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
+	fold := signals.heed(func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
 		return apply(policies, signals, st, in, now)
 	})
+	return func(st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
+		share(st)
+		return fold(st, in, now)
+	}
 }
 
 func apply(policies Policies, signals Signals, st *ingestv1.State, in ledger.Input, now time.Time) (Change, error) {
@@ -105,6 +111,9 @@ func apply(policies Policies, signals Signals, st *ingestv1.State, in ledger.Inp
 	if m := st.GetMergedInto(); m != nil {
 		return Change{}, &MovedError{Lead: in.Lead, Into: m.GetIntoLeadId()}
 	}
+	if r := cmd.GetRehouse(); r != nil {
+		return f.rehouse(r)
+	}
 	if f.repeated() {
 		return ledger.Unchanged[*ingestv1.State](ReasonRepeated), nil
 	}
@@ -140,6 +149,8 @@ type fold struct {
 	parts []*ingestv1.Part
 	// before is the picture of the lead before the event, when it has several parts.
 	before *leadv1.Lead
+	// account is the one that the lead belonged to before.
+	account string
 	// changed names what the event changed in its part, moved says that anything did.
 	changed []string
 	moved   bool
@@ -196,7 +207,7 @@ func (f *fold) free() {
 // open finds the part of the lead whose identity led here.
 func (f *fold) open() error {
 	f.parts = Parts(f.st)
-	f.part = f.parts[0]
+	f.part, f.account = f.parts[0], f.st.Lead.GetAccountId()
 	if origin := f.cmd.GetOrigin(); origin != "" && origin != f.in.Lead {
 		i := slices.IndexFunc(f.parts, func(p *ingestv1.Part) bool { return p.GetLead().GetLeadId() == origin })
 		if i < 0 {

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -175,17 +176,23 @@ func (j *judging) pronounce(a *leadv1.Activity, v signal.Verdict) {
 		}
 	}
 	j.seen(a)
-	j.events = append(j.events, &ingestv1.Event{OccurredAt: timestamppb.New(j.now), Source: a.GetSource(), Fact: &ingestv1.Event_Judged{
+	j.events = append(j.events, &ingestv1.Event{OccurredAt: timestamppb.New(j.now), Source: a.GetSource(), OriginLeadId: a.GetLeadId(), Fact: &ingestv1.Event_Judged{
 		Judged: &ingestv1.Judged{Activity: proto.CloneOf(a), Again: again, Rules: j.rules.Version},
 	}})
 }
 
 // seen notes that a person did something; of several leads that are one person
-// the lead itself did.
+// the one that it was told of did.
 func (j *judging) seen(a *leadv1.Activity) {
 	leads := []*leadv1.Lead{j.st.GetLead()}
-	if len(j.st.GetParts()) > 0 {
-		leads = append(leads, j.st.Parts[0].GetLead())
+	if parts := j.st.GetParts(); len(parts) > 0 {
+		did := parts[0]
+		for _, p := range parts {
+			if p.GetLead().GetLeadId() == a.GetLeadId() {
+				did = p
+			}
+		}
+		leads = append(leads, did.GetLead())
 	}
 	for _, l := range leads {
 		if !a.GetMachine() && l.GetLastSeenAt().AsTime().Before(a.GetOccurredAt().AsTime()) {
@@ -203,15 +210,30 @@ func (j *judging) forget() {
 
 // hold keeps an open or a click until its verdict.
 func (f *fold) hold(a *leadv1.Activity) {
+	a.LeadId = ""
 	if f.rules == nil || !signal.IsHit(a) {
 		a.Pending = false
 		return
 	}
 	a.Pending, a.Verdict = true, ""
+	if origin := f.cmd.GetOrigin(); origin != f.in.Lead {
+		a.LeadId = origin
+	}
 	f.st.HitsTotal++
 	j := &judging{st: f.st, rules: f.rules, now: f.now}
 	j.forget()
 	f.st.Hits = append(f.st.Hits, proto.CloneOf(a))
+}
+
+// Hits are the opens and clicks that a lead may still judge otherwise, each with
+// the lead it was told of.
+func Hits(st *ingestv1.State, lead string) []*leadv1.Activity {
+	hits := make([]*leadv1.Activity, len(st.GetHits()))
+	for i, a := range st.GetHits() {
+		hits[i] = proto.CloneOf(a)
+		hits[i].LeadId = cmp.Or(a.GetLeadId(), lead)
+	}
+	return hits
 }
 
 // overflow judges the oldest hits at once when there are too many.

@@ -184,19 +184,21 @@ func (f *fold) adopt(a *ingestv1.Adopt) (Change, error) {
 	if p := promised(f.st, m.GetFromLeadId()); p == nil || p.GetId() != m.GetId() {
 		return Change{}, ErrNoMerge
 	}
-	before := f.st.GetLead().GetSuppression()
+	before, account := f.st.GetLead().GetSuppression(), f.st.GetLead().GetAccountId()
 	combine(f.st, append(slices.Clone(Parts(f.st)), a.GetParts()...))
 	for _, lead := range a.GetApart() {
 		remember(&f.st.Apart, lead)
 	}
 	f.settle(m.GetId())
+	f.st.Hits = append(f.st.Hits, a.GetHits()...)
+	f.overflow()
 	facts := []*ingestv1.Event{{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{
 		FromLeadId: m.GetFromLeadId(), By: m.GetBy(), Confidence: m.GetConfidence(),
 	}}}}
 	if now := f.st.GetLead().GetSuppression(); consent.Weight(now) > consent.Weight(before) {
 		facts = append(facts, &ingestv1.Event{Fact: &ingestv1.Event_Suppressed{Suppressed: &ingestv1.Suppressed{Reason: now}}})
 	}
-	return f.took(ReasonMerged, facts...)
+	return f.took(ReasonMerged, append(facts, f.joined(account, byMerge)...)...)
 }
 
 func (f *fold) settle(id string) (found bool) {

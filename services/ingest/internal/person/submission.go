@@ -19,6 +19,9 @@ const (
 	KindErase    = "erase"
 	KindRejudge  = "rejudge"
 	KindStep     = "merge_step"
+	KindRehouse  = "rehouse"
+	// KindAccount tells about a company and nobody in it: no lead has such a command.
+	KindAccount = "account"
 )
 
 // Submission is one event on its way to a lead: what every adapter makes of

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 )
 
 // release takes a lead that was merged in, and those merged into that one, out
@@ -15,14 +16,38 @@ func (f *fold) release(r *ingestv1.Release) (Change, error) {
 	if !f.has(r.GetLeadId()) {
 		return done()
 	}
+	account := f.st.GetLead().GetAccountId()
 	stay, gone := split(f.st.GetParts(), r.GetLeadId())
+	hits := f.handBack(gone)
 	chain := hosts(f.st.GetParts(), r.GetLeadId())
 	id := gone[0].GetMerge().GetId()
 	gone[0].Merge = nil
-	f.st.Leaving = append(f.st.Leaving, &ingestv1.Leaving{Id: id, LeadId: r.GetLeadId(), Parts: gone, Hosts: chain})
+	f.st.Leaving = append(f.st.Leaving, &ingestv1.Leaving{Id: id, LeadId: r.GetLeadId(), Parts: gone, Hosts: chain, Hits: hits})
 	combine(f.st, stay)
 	remember(&f.st.Apart, r.GetLeadId())
-	return f.took(ReasonReleased, &ingestv1.Event{Fact: &ingestv1.Event_Unmerged{Unmerged: &ingestv1.Unmerged{LeadId: r.GetLeadId(), MergeId: id}}})
+	unmerged := &ingestv1.Event{Fact: &ingestv1.Event_Unmerged{Unmerged: &ingestv1.Unmerged{LeadId: r.GetLeadId(), MergeId: id}}}
+	return f.took(ReasonReleased, append([]*ingestv1.Event{unmerged}, f.joined(account, byUnmerge)...)...)
+}
+
+// handBack judges the opens and clicks of leads that go: their verdict belongs to
+// the history in which they are, and nothing is told here of those leads any more.
+// It gives them to be taken along, because a later one may overrule them.
+func (f *fold) handBack(gone []*ingestv1.Part) (hits []*leadv1.Activity) {
+	theirs := func(a *leadv1.Activity) bool {
+		return slices.ContainsFunc(gone, func(p *ingestv1.Part) bool { return p.GetLead().GetLeadId() == a.GetLeadId() })
+	}
+	if f.rules != nil {
+		j := &judging{st: f.st, rules: f.rules, now: f.now}
+		j.conclude(theirs)
+		f.events = append(f.events, j.events...)
+	}
+	for _, a := range f.st.GetHits() {
+		if theirs(a) {
+			hits = append(hits, a)
+		}
+	}
+	f.st.Hits = slices.DeleteFunc(f.st.GetHits(), theirs)
+	return hits
 }
 
 // hosts are the leads that had a part's lead: the one it was merged into, the one
@@ -74,10 +99,20 @@ func (f *fold) restore(r *ingestv1.Restore) (Change, error) {
 	if m := f.st.GetMergedInto(); m == nil || m.GetId() != r.GetId() {
 		return done()
 	}
+	account := f.st.GetLead().GetAccountId()
 	f.st.MergedInto = nil
 	combine(f.st, r.GetParts())
+	if hits := r.GetHits(); len(hits) > 0 {
+		for _, a := range hits {
+			if a.GetLeadId() == f.in.Lead {
+				a.LeadId = "" // it is its own again
+			}
+		}
+		f.st.Hits = hits
+	}
 	remember(&f.st.Apart, r.GetFromLeadId())
-	return f.took(ReasonRestored, restored(r.GetFromLeadId(), r.GetHosts()...))
+	facts := append([]*ingestv1.Event{restored(r.GetFromLeadId(), r.GetHosts()...)}, f.joined(account, byUnmerge)...)
+	return f.took(ReasonRestored, facts...)
 }
 
 func (f *fold) forget(id string) (Change, error) {

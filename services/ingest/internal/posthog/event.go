@@ -2,6 +2,7 @@ package posthog
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +38,13 @@ func (e *event) translate(sentAt loose.Time, from segment.From) (*segment.Event,
 		same.Type = "identify"
 	case name == "$create_alias" || name == "$merge_dangerously":
 		same.Type, same.PreviousID = "alias", loose.Text(p.Text("alias"))
+		same.Browser = name == "$create_alias" // which never joins two users
 	case name == "$groupidentify":
+		if !company(p.Text("$group_type")) {
+			return nil, "it tells about a group that is no company"
+		}
 		if strings.HasPrefix(string(e.distinctID()), "$") {
-			return nil, "it tells about a group and nobody in it"
+			same.UserID, same.AnonymousID, same.Nobody = "", "", true
 		}
 		same.Type, same.GroupID, same.Traits = "group", loose.Text(p.Text("$group_key")), p.Object("$group_set")
 	case name == "$pageview":
@@ -115,11 +120,17 @@ func (e *event) context() segment.Context {
 		}
 	}
 	groups := p.Object("$groups")
-	for _, name := range [...]string{"company", "organization", "organisation", "account"} {
+	for _, name := range companies() {
 		c.GroupID = cmp.Or(c.GroupID, loose.Text(groups.Text(name)))
 	}
 	return c
 }
+
+// companies are the types of groups that are companies, as their senders call
+// them; the first one of an event counts.
+func companies() []string { return []string{"company", "organization", "organisation", "account"} }
+
+func company(groupType string) bool { return slices.Contains(companies(), strings.ToLower(groupType)) }
 
 // before gives when an event happened that only says how long before.
 func (e *event) before(received time.Time) loose.Time {

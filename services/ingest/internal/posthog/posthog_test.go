@@ -65,6 +65,23 @@ func TestEventsOfPostHogSayTheSameInOurWords(t *testing.T) {
 			},
 		},
 		{
+			"two users are one", `{"event":"$merge_dangerously","distinct_id":"u1","properties":{"alias":"u2"}}`,
+			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", AnonymousId: "u2", PreviousId: "u2", Profile: &leadv1.Profile{}},
+		},
+		{
+			"an event in groups", `{"event":"invited","distinct_id":"u1","properties":{"$groups":{"project":"p","company":"acme"}}}`,
+			&ingestv1.CaptureLeadRequest{
+				Source: "website", UserId: "u1", GroupId: "acme", Profile: &leadv1.Profile{}, Activity: &leadv1.Activity{Type: "invited"},
+			},
+		},
+		{
+			"a group and nobody in it", `{"event":"$groupidentify","distinct_id":"$company_acme","properties":{"$group_type":"company","$group_key":"acme","$group_set":{"name":"Acme","website":"acme.example"}}}`,
+			&ingestv1.CaptureLeadRequest{
+				Source: "website", GroupId: "acme", Profile: &leadv1.Profile{Company: "Acme", Website: "acme.example", CompanyDomain: "acme.example"},
+				Company: &ingestv1.Company{Name: "Acme", Website: "acme.example"},
+			},
+		},
+		{
 			"alias", `{"event":"$create_alias","distinct_id":"u1","properties":{"alias":"a1"}}`,
 			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", AnonymousId: "a1", Profile: &leadv1.Profile{}},
 		},
@@ -105,7 +122,7 @@ func TestEveryWayToWrapABodyIsRead(t *testing.T) {
 func TestWhatIsAboutTheLibraryIsLeftOutAndSaysSo(t *testing.T) {
 	for _, body := range []string{
 		`{"event":"$autocapture","distinct_id":"a1"}`, `{"event":"$feature_flag_called","distinct_id":"a1"}`,
-		`{"event":"$groupidentify","distinct_id":"$company_acme","properties":{"$group_type":"company","$group_key":"acme"}}`,
+		`{"event":"$groupidentify","distinct_id":"$company_acme","properties":{"$group_type":"project","$group_key":"acme"}}`,
 	} {
 		if _, items := read(t, body); items[0].Submission != nil || items[0].LeftOut == "" || len(items[0].Faults) > 0 {
 			t.Errorf("%s: %+v", body, items)

@@ -3,6 +3,7 @@
 package reject
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ const (
 	// Quarantined: it looks as if a machine sent it.
 	Quarantined = "quarantined"
 )
+
+// ErrUnknown: there is no reject of this number, or not any more.
+var ErrUnknown = errors.New("there is no such reject: see `nurture rejects list`")
 
 // Rejected is one thing that a source sent and that was not taken. Its sender
 // was authenticated: what a stranger sends is counted and not kept.
@@ -81,6 +85,10 @@ func (r Rejected) Parked() *ledgerv1.Parked {
 	}
 	return p
 }
+
+// Is reports whether a parked message is one that ingest can read again. What
+// another service has parked is none.
+func Is(p *ledgerv1.Parked) bool { return p.GetSource() != "" || p.GetKind() == Inbound }
 
 // From reads it back.
 func From(p *ledgerv1.Parked) Rejected {

@@ -16,17 +16,6 @@ func Unescape(cell string) string {
 	return cell
 }
 
-// yes reads an answer; ok is false for anything that is not clearly one.
-func yes(value string) (said, ok bool) {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "yes", "y", "true", "t", "1", "x", "on", "granted", "opt-in", "opted in", "subscribed", "ja", "oui", "si", "sí":
-		return true, true
-	case "no", "n", "false", "f", "0", "off", "denied", "opt-out", "opted out", "unsubscribed", "nein", "non":
-		return false, true
-	}
-	return false, false
-}
-
 // date reads a point in time; nil, with a fault, when it cannot be read. A date
 // like 03/04/2026 is refused: nobody can tell which part is the month.
 func (r *reader) date(column, value string) *timestamppb.Timestamp {

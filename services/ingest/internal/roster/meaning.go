@@ -74,6 +74,10 @@ func told(name string) string {
 		return "first_name, last_name"
 	case req.GetUserId() != "":
 		return "user_id"
+	case req.GetGroupId() != "":
+		return "group_id"
+	case req.GetCompany() != nil:
+		return "company_external_id"
 	}
 	return "anonymous_id"
 }

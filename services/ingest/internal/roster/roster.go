@@ -142,7 +142,7 @@ func (r *reader) tell(name, value string) {
 
 // forbid: whoever said no elsewhere is not asked again.
 func (r *reader) forbid(column, value string) {
-	switch said, ok := yes(value); {
+	switch said, ok := normal.Answer(value); {
 	case !ok:
 		r.fail(column, "%.40q is neither yes nor no; the row is taken as one who wants no mail", value)
 		r.suppression = leadv1.Suppression_SUPPRESSION_UNSUBSCRIBED
@@ -200,7 +200,7 @@ func (r *reader) consent(values map[string]string) *leadv1.Consent {
 	granted := true
 	if b.GetColumn() != "" {
 		value := strings.TrimSpace(values[b.GetColumn()])
-		said, ok := yes(value)
+		said, ok := normal.Answer(value)
 		if !ok {
 			if value != "" {
 				r.fail(b.GetColumn(), "%.40q is neither yes nor no; no consent is recorded", value)

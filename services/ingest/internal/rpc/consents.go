@@ -6,44 +6,40 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
-
-	"github.com/nurturehq/nurture/pkg/ledger"
-	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/consent"
+	"github.com/nurturehq/nurture/services/ingest/internal/person"
 )
 
 // ListConsents answers the consent ledger of a lead, and what was allowed as of
-// a time: read out of the records, which is where the proof is.
+// a time: read out of the records, which is where the proof is. A merged lead's
+// is the survivor's, in which each entry says of whom it was told; after an
+// unmerge each has its own, also what came meanwhile.
 func (s *Server) ListConsents(ctx context.Context, req *ingestv1.ListConsentsRequest) (*ingestv1.ListConsentsResponse, error) {
 	if err := possible(req.GetLeadId()); err != nil {
 		return nil, err
 	}
-	history, err := s.Ledger.History(ctx, req.GetLeadId())
+	e, err := s.Who.Find(ctx, req.GetLeadId())
 	if err != nil {
 		return nil, fmt.Errorf("list consents: %w", err)
 	}
-	now := history[len(history)-1].State
-	for _, from := range now.GetMergedFrom() {
-		more, err := s.Ledger.History(ctx, from)
-		if err != nil && rpc.Status(err).Code() != codes.NotFound {
-			return nil, fmt.Errorf("list consents of merged lead: %w", err)
-		}
-		history = append(history, more...)
-	}
 	var entries []dated
-	for _, e := range history {
-		told, err := consentsOf(e)
-		if err != nil {
-			return nil, err
+	err = s.walk(ctx, e.Lead, func(t tale) {
+		// What a merge says is in the records of the lead that came.
+		if !t.mine || t.cause.GetKind() == person.KindStep {
+			return
 		}
-		entries = append(entries, told...)
+		entry := &ingestv1.ConsentEntry{RecordedAt: t.cause.GetNow(), Seq: t.record.Seq, LeadId: t.about, EventId: t.cause.GetId()}
+		if aboutConsent(entry, t.event) {
+			entries = append(entries, dated{t.event.GetOccurredAt().AsTime(), entry})
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list consents: %w", err)
 	}
-	return s.asOf(entries, now.GetLead(), req), nil
+	return s.asOf(entries, e.State.GetLead(), req), nil
 }
 
 // dated is an entry and when it happened.
@@ -76,27 +72,6 @@ func (s *Server) asOf(entries []dated, lead *leadv1.Lead, req *ingestv1.ListCons
 		resp.Permissions = s.Policy.Permissions(then)
 	}
 	return resp
-}
-
-// consentsOf lists what a record says about consents and suppression.
-func consentsOf(e ledger.Entry[*ingestv1.State]) ([]dated, error) {
-	var list []dated
-	raw := e.Record.GetEvents()
-	for _, c := range e.Record.GetCauses() {
-		n := min(int(c.GetEvents()), len(raw))
-		for _, data := range raw[:n] {
-			event := &ingestv1.Event{}
-			if err := proto.Unmarshal(data, event); err != nil {
-				return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
-			}
-			entry := &ingestv1.ConsentEntry{RecordedAt: c.GetNow(), Seq: e.Seq, LeadId: e.Lead, EventId: c.GetId()}
-			if aboutConsent(entry, event) {
-				list = append(list, dated{event.GetOccurredAt().AsTime(), entry})
-			}
-		}
-		raw = raw[n:]
-	}
-	return list, nil
 }
 
 // aboutConsent puts an event into an entry, if it is one of the ledger's.

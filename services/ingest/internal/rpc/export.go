@@ -12,13 +12,13 @@ import (
 )
 
 // ExportLeads answers every lead there is. One that is merged into another one is
-// part of that one.
+// part of that one, and of one that was erased there is nothing to tell.
 func (s *Server) ExportLeads(_ *ingestv1.ExportLeadsRequest, stream grpc.ServerStreamingServer[ingestv1.ExportLeadsResponse]) error {
 	for e, err := range s.Ledger.All(stream.Context()) {
 		if err != nil {
 			return fmt.Errorf("export leads: %w", err)
 		}
-		if e.State.GetLead().GetLeadId() == "" || e.State.GetMergedInto() != nil {
+		if e.State.GetLead().GetLeadId() == "" || e.State.GetMergedInto() != nil || e.State.GetErasedAt() != nil {
 			continue
 		}
 		if err := stream.Send(&ingestv1.ExportLeadsResponse{Lead: e.State.GetLead()}); err != nil {

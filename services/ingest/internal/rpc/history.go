@@ -17,37 +17,28 @@ import (
 
 type entry = ledger.Entry[*ingestv1.State]
 
-// history gives all a person did, in the order it happened, under whichever of
-// their leads' ids it was told: those that are one now, and those they were
-// merged into for a while.
+// history gives all a person did, in the order it happened.
 func (s *Server) history(ctx context.Context, lead string) ([]*leadv1.Activity, error) {
-	e, err := s.Who.Find(ctx, lead)
-	if err != nil {
-		return nil, err
-	}
-	if e.State.GetErasedAt() != nil { // what is still on the log is being removed
-		return nil, nil
-	}
-	own := append([]string{e.Lead}, e.State.GetMergedFrom()...)
-	read, todo := map[string]bool{}, slices.Clone(own)
-	var acts []*leadv1.Activity
+	acts, _, err := s.deeds(ctx, lead)
+	return acts, err
+}
+
+// deeds gives all a person did, in the order it happened, and by the id of each of
+// which lead it was told.
+func (s *Server) deeds(ctx context.Context, lead string) (acts []*leadv1.Activity, about map[string]string, err error) {
+	about = map[string]string{}
 	judged := map[string]*leadv1.Activity{} // as it was recorded, with its verdict
-	for len(todo) > 0 {
-		id := todo[0]
-		todo = todo[1:]
-		if read[id] {
-			continue
+	err = s.walk(ctx, lead, func(t tale) {
+		if a := t.event.GetActivity(); a != nil && t.mine {
+			acts = append(acts, a)
+			about[a.GetId()] = t.about
 		}
-		read[id] = true
-		records, err := s.records(ctx, id)
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-			return nil, fmt.Errorf("read records: %w", err)
+		if a := t.event.GetJudged().GetActivity(); a != nil {
+			judged[a.GetId()] = a
 		}
-		did, hosts, err := told(records, own, judged)
-		if err != nil {
-			return nil, err
-		}
-		acts, todo = append(acts, did...), append(todo, hosts...)
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	for i, a := range acts {
 		if verdict := judged[a.GetId()]; verdict != nil {
@@ -57,7 +48,50 @@ func (s *Server) history(ctx context.Context, lead string) ([]*leadv1.Activity, 
 	slices.SortStableFunc(acts, func(a, b *leadv1.Activity) int {
 		return cmp.Or(a.GetOccurredAt().AsTime().Compare(b.GetOccurredAt().AsTime()), cmp.Compare(a.GetId(), b.GetId()))
 	})
-	return acts, nil
+	return acts, about, nil
+}
+
+// tale is one event with what recorded it.
+type tale struct {
+	record entry
+	cause  *ledgerv1.Cause
+	event  *ingestv1.Event
+	// about is the lead it was told of; mine says that it is one of the person's.
+	about string
+	mine  bool
+}
+
+// walk visits all that was recorded of a person, under whichever of their leads'
+// ids it was told: those that are one now, and, for what came meanwhile, those
+// that they were merged into for a while. Nothing of an erased one.
+func (s *Server) walk(ctx context.Context, lead string, visit func(tale)) error {
+	e, err := s.Who.Find(ctx, lead)
+	if err != nil {
+		return err
+	}
+	if e.State.GetErasedAt() != nil { // what is still on the log is being removed
+		return nil
+	}
+	own := append([]string{e.Lead}, e.State.GetMergedFrom()...)
+	read, todo := map[string]bool{}, slices.Clone(own)
+	for len(todo) > 0 {
+		id := todo[0]
+		todo = todo[1:]
+		if read[id] {
+			continue
+		}
+		read[id] = true
+		records, err := s.records(ctx, id)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return fmt.Errorf("read records: %w", err)
+		}
+		hosts, err := tell(records, own, visit)
+		if err != nil {
+			return err
+		}
+		todo = append(todo, hosts...)
+	}
+	return nil
 }
 
 // records reads a lead's records. The first record is all there is while there is
@@ -69,24 +103,19 @@ func (s *Server) records(ctx context.Context, lead string) ([]entry, error) {
 	return s.Ledger.History(ctx, lead)
 }
 
-// told reads out of a lead's records what one of the given leads did, and into
-// which leads this one was ever merged.
-func told(records []entry, own []string, judged map[string]*leadv1.Activity) (acts []*leadv1.Activity, hosts []string, err error) {
+// tell visits the events in a lead's records, and gives the leads that one of the
+// person's was ever merged into.
+func tell(records []entry, own []string, visit func(tale)) (hosts []string, err error) {
 	for _, e := range records {
 		events, err := eventsOf(e.Record)
 		if err != nil {
-			return nil, nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
+			return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
 		}
 		for _, c := range e.Record.GetCauses() {
 			n := min(int(c.GetEvents()), len(events))
-			mine := slices.Contains(own, cmp.Or(originOf(c), e.Lead))
+			about := cmp.Or(originOf(c), e.Lead)
 			for _, event := range events[:n] {
-				if a := event.GetActivity(); a != nil && mine {
-					acts = append(acts, a)
-				}
-				if a := event.GetJudged().GetActivity(); a != nil {
-					judged[a.GetId()] = a
-				}
+				visit(tale{record: e, cause: c, event: event, about: about, mine: slices.Contains(own, about)})
 				if m := event.GetMergedInto(); m != nil && slices.Contains(own, e.Lead) {
 					hosts = append(hosts, m.GetIntoLeadId())
 				}
@@ -97,7 +126,7 @@ func told(records []entry, own []string, judged map[string]*leadv1.Activity) (ac
 			events = events[n:]
 		}
 	}
-	return acts, hosts, nil
+	return hosts, nil
 }
 
 // originOf gives the lead that a command was about, when it was merged into the
@@ -119,31 +148,4 @@ func eventsOf(rec *ledgerv1.Record) ([]*ingestv1.Event, error) {
 		}
 	}
 	return events, nil
-}
-
-// activities reads what was done out of records, in the order it happened.
-func activities(history []ledger.Entry[*ingestv1.State]) ([]*leadv1.Activity, error) {
-	var acts []*leadv1.Activity
-	at := map[string]int{} // where an open or a click is, by its id
-	for _, e := range history {
-		for _, raw := range e.Record.GetEvents() {
-			event := &ingestv1.Event{}
-			if err := proto.Unmarshal(raw, event); err != nil {
-				return nil, fmt.Errorf("decode event of record %d: %w", e.Seq, err)
-			}
-			if a := event.GetActivity(); a != nil {
-				at[a.GetId()] = len(acts)
-				acts = append(acts, a)
-			}
-			if a := event.GetJudged().GetActivity(); a != nil {
-				if i, ok := at[a.GetId()]; ok {
-					acts[i] = a // as it was recorded, with its verdict
-				}
-			}
-		}
-	}
-	slices.SortStableFunc(acts, func(a, b *leadv1.Activity) int {
-		return a.GetOccurredAt().AsTime().Compare(b.GetOccurredAt().AsTime())
-	})
-	return acts, nil
 }

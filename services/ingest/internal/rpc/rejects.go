@@ -17,9 +17,6 @@ import (
 // defaultRejects is how many rejects are listed when nobody says.
 const defaultRejects = 100
 
-// errNoReject: there is none of this number, or not any more.
-var errNoReject = errors.New("there is no such reject: see `nurture rejects list`")
-
 // ListSources answers what is configured and what was seen of it.
 func (s *Server) ListSources(context.Context, *ingestv1.ListSourcesRequest) (*ingestv1.ListSourcesResponse, error) {
 	return s.Listed(), nil
@@ -34,8 +31,8 @@ func (s *Server) TestSource(ctx context.Context, req *ingestv1.TestSourceRequest
 func (s *Server) ListRejects(ctx context.Context, req *ingestv1.ListRejectsRequest) (*ingestv1.ListRejectsResponse, error) {
 	limit := cmp.Or(int(req.GetLimit()), defaultRejects)
 	resp := &ingestv1.ListRejectsResponse{}
-	err := s.Bus.Rejects(ctx, req.GetSource(), req.GetAfter(), func(m bus.ParkedMsg) bool {
-		if req.GetReason() != "" && req.GetReason() != m.GetReason() {
+	err := s.Drawer.Rejects(ctx, req.GetSource(), req.GetAfter(), func(m bus.ParkedMsg) bool {
+		if !reject.Is(m.Parked) || req.GetReason() != "" && req.GetReason() != m.GetReason() {
 			return true
 		}
 		if resp.More = len(resp.Rejects) == limit; !resp.More {
@@ -66,11 +63,11 @@ func (s *Server) GetReject(ctx context.Context, req *ingestv1.GetRejectRequest) 
 	return &ingestv1.GetRejectResponse{Reject: r}, nil
 }
 
-// rejected reads one reject. What another service has parked is none.
+// rejected reads one reject.
 func (s *Server) rejected(ctx context.Context, id uint64) (bus.ParkedMsg, error) {
-	m, err := s.Bus.GetParked(ctx, id)
-	if errors.Is(err, bus.ErrNoMessage) || err == nil && m.GetSource() == "" {
-		return m, rpc.Mark(errNoReject, codes.NotFound)
+	m, err := s.Drawer.Get(ctx, id)
+	if errors.Is(err, bus.ErrNoMessage) || err == nil && !reject.Is(m.Parked) {
+		return m, rpc.Mark(reject.ErrUnknown, codes.NotFound)
 	}
 	return m, err
 }

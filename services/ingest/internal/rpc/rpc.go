@@ -19,6 +19,7 @@ import (
 	"github.com/nurturehq/nurture/services/ingest/internal/person"
 	"github.com/nurturehq/nurture/services/ingest/internal/signal"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
+	"github.com/nurturehq/nurture/services/ingest/internal/store/vault"
 )
 
 // api is who tells something over gRPC without naming a source.
@@ -33,6 +34,8 @@ type Deps struct {
 	Signals func() *signal.Rules
 	Accept  func(ctx context.Context, subs []person.Submission) []person.Outcome
 	Ledger  *ledger.Ledger[*ingestv1.State]
+	// Plain is what may be known of a lead without saying who it is.
+	Plain func(*leadv1.Lead) *leadv1.Lead
 	// Policy and Suppressed say what is allowed now.
 	Policy     *consent.Policy
 	Suppressed SuppressionList
@@ -50,6 +53,8 @@ type Deps struct {
 	// Try sends a sample through a source.
 	Try func(ctx context.Context, req *ingestv1.TestSourceRequest) (*ingestv1.TestSourceResponse, error)
 	Bus *bus.Bus
+	// Drawer has what was not taken.
+	Drawer *vault.Drawer
 	// Who knows which leads are one.
 	Who Registry
 }
@@ -151,6 +156,11 @@ func (s *Server) BatchGetLeads(ctx context.Context, req *ingestv1.BatchGetLeadsR
 	}
 	if resp.Leads, err = s.asOfNow(ctx, resp.GetLeads(), req.GetFresh()); err != nil {
 		return nil, err
+	}
+	if req.GetFactsOnly() {
+		for i, l := range resp.GetLeads() {
+			resp.Leads[i] = s.Plain(l)
+		}
 	}
 	return resp, nil
 }

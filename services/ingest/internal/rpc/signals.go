@@ -81,7 +81,7 @@ func (r *rejudging) lead(ctx context.Context, e ledger.Entry[*ingestv1.State]) e
 		}
 		r.sum.FlagsChanged++
 	}
-	if e.State.GetHitsTotal() == 0 {
+	if e.State.GetHitsTotal() == 0 && len(e.State.GetParts()) == 0 {
 		return nil
 	}
 	mails, err := r.mails(ctx, e.Lead)
@@ -122,18 +122,20 @@ func (r *rejudging) command(ctx context.Context, lead string, hits []*leadv1.Act
 	return err
 }
 
-// mails are the hits of a lead with their latest verdicts, mail by mail: of those
-// mails of which a hit was recorded since.
+// mails are the hits of a person with their latest verdicts, mail by mail: of those
+// mails of which a hit was recorded since. Each says of which lead it was told.
 func (r *rejudging) mails(ctx context.Context, lead string) ([][]*leadv1.Activity, error) {
-	history, err := r.server.Ledger.History(ctx, lead)
+	acts, about, err := r.server.deeds(ctx, lead)
 	if err != nil {
 		return nil, err
 	}
-	acts, err := activities(history)
-	if err != nil {
-		return nil, err
+	hits := slices.DeleteFunc(acts, func(a *leadv1.Activity) bool { return !signal.IsHit(a) || a.GetHit() == nil })
+	for _, a := range hits {
+		if a.LeadId = about[a.GetId()]; a.LeadId == lead {
+			a.LeadId = ""
+		}
 	}
-	mails := signal.ByMail(slices.DeleteFunc(acts, func(a *leadv1.Activity) bool { return !signal.IsHit(a) || a.GetHit() == nil }))
+	mails := signal.ByMail(hits)
 	mails = slices.DeleteFunc(mails, func(hits []*leadv1.Activity) bool { return !slices.ContainsFunc(hits, r.isSince) })
 	for i, hits := range mails {
 		mails[i] = hits[max(0, len(hits)-maxOfMail):]

@@ -25,7 +25,7 @@ func TestWhatLibrariesAddIsKeptOrLeftOutAsWritten(t *testing.T) {
 				Attributes: map[string]string{
 					"created_at": "2026-01-01", "username": "jo", "address_street": "Weg 1", "address_city": "Kiel", "address_postal_code": "24103", "plan": "pro",
 				},
-			}},
+			}, GroupId: "c1", Company: &ingestv1.Company{Name: "Acme", Industry: "Software", Employees: 120, Plan: "pro"}},
 		},
 		{
 			"traits in the context fill what is not told", "identify",

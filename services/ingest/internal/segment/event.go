@@ -34,6 +34,10 @@ type Event struct {
 	Properties        loose.Object `json:"properties"`
 	Context           Context      `json:"context"`
 	Integrations      loose.Object `json:"integrations"`
+	// Browser: the previous id is a browser's, whoever else has it.
+	Browser bool `json:"-"`
+	// Nobody: the event is about a group, and about nobody in it.
+	Nobody bool `json:"-"`
 }
 
 // Item reads the event: what it tells about whom.
@@ -97,10 +101,14 @@ func (e *Event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []norm
 		e.describe(req)
 	case "group":
 		kind = person.KindIdentify
+		req.GroupId = string(e.GroupID)
 		company(req, e.Traits)
 	case "alias":
 		kind = person.KindIdentify
 		req.AnonymousId = cmp.Or(string(e.PreviousID), req.GetAnonymousId())
+		if !e.Browser {
+			req.PreviousId = string(e.PreviousID)
+		}
 	case "track":
 		req.Activity = e.activity(string(e.Event))
 	case "page":
@@ -111,6 +119,7 @@ func (e *Event) capture(from From) (*ingestv1.CaptureLeadRequest, string, []norm
 		return nil, "", []normal.Fault{{Field: "type", Message: "is not one of identify, track, page, screen, group, alias"}}
 	}
 	e.describeFrom(req)
+	req.GroupId = cmp.Or(req.GetGroupId(), string(e.Context.GroupID))
 	return e.check(req, kind, from)
 }
 
@@ -121,6 +130,9 @@ func (e *Event) check(req *ingestv1.CaptureLeadRequest, kind string, from From) 
 		return nil, "", []normal.Fault{{Field: "event", Message: "is missing; expected what was done, like Demo Requested"}}
 	}
 	faults := normal.Capture(req, from.Country)
+	if e.Nobody {
+		return req, person.KindAccount, faults
+	}
 	if req.GetUserId() == "" && req.GetAnonymousId() == "" && req.GetProfile().GetEmail() == "" {
 		return nil, "", append(faults, normal.Fault{Field: "userId", Message: "is missing; expected userId, anonymousId or an e-mail address in traits"})
 	}

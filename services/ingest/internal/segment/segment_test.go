@@ -47,7 +47,7 @@ func TestEventsSayTheSameInOurWords(t *testing.T) {
 			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", Profile: &leadv1.Profile{
 				Email: "jo@acme.example", FirstName: "Jo", Phone: "+4930901820", Company: "Acme", CompanyDomain: "acme.example", Employees: 120, Country: "DE",
 				Attributes: map[string]string{"plan": "pro", "logins": "3"},
-			}},
+			}, Company: &ingestv1.Company{Name: "Acme", Employees: 120}},
 		},
 		{
 			"page of a browser library", "page", `{"anonymousId":"a1","messageId":"m","name":"Prices","originalTimestamp":"2026-11-22T11:59:00Z","sentAt":"2026-11-22T12:00:00Z",
@@ -68,14 +68,22 @@ func TestEventsSayTheSameInOurWords(t *testing.T) {
 			},
 		},
 		{
-			"group", "group", `{"userId":"u1","groupId":"g","traits":{"name":"Acme","industry":"Software","employees":51,"website":"https://acme.example"}}`,
-			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", Profile: &leadv1.Profile{
+			"group", "group", `{"userId":"u1","groupId":"g","traits":{"name":"Acme","industry":"Software","employees":51,"website":"https://acme.example","tier":"gold"}}`,
+			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", GroupId: "g", Profile: &leadv1.Profile{
 				Company: "Acme", Industry: "Software", Employees: 51, Website: "https://acme.example", CompanyDomain: "acme.example",
+			}, Company: &ingestv1.Company{
+				Name: "Acme", Industry: "Software", Employees: 51, Website: "https://acme.example", Attributes: map[string]string{"tier": "gold"},
 			}},
 		},
 		{
+			"an event in a group", "track", `{"userId":"u1","event":"Invited","context":{"groupId":"g"}}`,
+			&ingestv1.CaptureLeadRequest{
+				Source: "website", UserId: "u1", GroupId: "g", Profile: &leadv1.Profile{}, Activity: &leadv1.Activity{Type: "invited"},
+			},
+		},
+		{
 			"alias", "alias", `{"userId":"u1","previousId":"a1"}`,
-			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", AnonymousId: "a1", Profile: &leadv1.Profile{}},
+			&ingestv1.CaptureLeadRequest{Source: "website", UserId: "u1", AnonymousId: "a1", PreviousId: "a1", Profile: &leadv1.Profile{}},
 		},
 	} {
 		items := read(t, tc.body, tc.kind)

@@ -24,6 +24,7 @@ func (e *Event) describeWith(req *ingestv1.CaptureLeadRequest, traits loose.Obje
 		switch inner := traits.Object(name); {
 		case name == "company" && inner != nil:
 			company(req, inner)
+			req.GroupId = cmp.Or(req.GetGroupId(), inner.Text("id"))
 		case name == "consents" && inner != nil:
 			e.consents(req, inner)
 		case name == "address" && inner != nil:
@@ -66,6 +67,10 @@ func (e *Event) describeFrom(req *ingestv1.CaptureLeadRequest) {
 		known := &ingestv1.CaptureLeadRequest{Source: req.GetSource(), Profile: &leadv1.Profile{}}
 		e.describeWith(known, e.Context.Traits)
 		fill(p, known.GetProfile())
+		req.GroupId = cmp.Or(req.GetGroupId(), known.GetGroupId())
+		if req.GetCompany() == nil {
+			req.Company = known.GetCompany()
+		}
 		if len(req.GetConsents()) == 0 {
 			req.Consents = known.GetConsents()
 		}
@@ -105,9 +110,15 @@ func fill(p, known *leadv1.Profile) {
 	}
 }
 
-// company enters what a group call, or the trait company, says.
+// company enters what a group call, or the trait company, says: about the person
+// and about the company itself.
 func company(req *ingestv1.CaptureLeadRequest, traits loose.Object) {
 	p := req.GetProfile()
+	req.Company = &ingestv1.Company{}
+	flat := traits.Flat()
+	for _, name := range slices.Sorted(maps.Keys(flat)) {
+		normal.TellCompany(req.Company, normal.SnakeCase(name), flat[name])
+	}
 	p.Company = cmp.Or(traits.Text("name"), p.GetCompany())
 	p.Industry = cmp.Or(traits.Text("industry"), p.GetIndustry())
 	p.Website = cmp.Or(traits.Text("website"), p.GetWebsite())

@@ -18,7 +18,7 @@ const IsTest = "is_test"
 func (r *Rules) Flags(p *leadv1.Profile) *leadv1.Flags {
 	local, at, _ := strings.Cut(p.GetEmail(), "@")
 	f := &leadv1.Flags{
-		FreeMail: r.within(freeMail, at), Disposable: r.within(disposable, at), RoleAddress: r.isRole(local),
+		FreeMail: r.within(freeMail, at), Disposable: r.within(disposable, at), RoleAddress: r.Role(local),
 		Test:       Yes(p.GetAttributes()[IsTest]) || r.lists[test][p.GetEmail()] || r.within(test, at),
 		Competitor: r.within(competitors, at) || r.within(competitors, p.GetCompanyDomain()),
 		OwnStaff:   r.within(ownStaff, at),
@@ -47,8 +47,16 @@ func (r *Rules) within(l list, domain string) bool {
 	}
 }
 
-// isRole: info@, and info-de@ or info+news@ as well; admin.smith@ is a person.
-func (r *Rules) isRole(local string) bool {
+// Company reports whether a domain can be that of a company that leads belong to:
+// not one at which everybody can have an address, not our own, not one of tests.
+func (r *Rules) Company(domain string) bool {
+	return !r.within(freeMail, domain) && !r.within(disposable, domain) && !r.within(ownStaff, domain) && !r.within(test, domain)
+}
+
+// Role reports whether several people read what is sent to an address, by what
+// stands before its @: info@, and info-de@ or info+news@ as well; admin.smith@ is
+// a person.
+func (r *Rules) Role(local string) bool {
 	if r.lists[roles][local] {
 		return true
 	}

@@ -2,7 +2,12 @@ package source
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -12,10 +17,11 @@ import (
 // Entry is what a new source is told to be.
 type Entry struct {
 	Name, Title string
-	// Kind is the dialect of its webhooks; empty: it has a write key.
+	// Kind is the dialect of its webhooks; empty: it has a write key. What it must
+	// be told in secret is in variables of the environment.
 	Kind string
-	// SecretEnv is the variable that will hold its secret, when it has a kind.
-	SecretEnv string
+	// Options are settings of the dialect.
+	Options map[string]string
 	// Form gives it a form.
 	Form bool
 	// Key is its write key, when it has no kind.
@@ -37,16 +43,73 @@ func Added(file string, raw []byte, e Entry) ([]byte, error) {
 	})
 }
 
+// Secret is the variable that holds the secret of a source of webhooks; empty when
+// its kind has none.
+func (e Entry) Secret() string {
+	if !Kinds()[e.Kind].Secret {
+		return ""
+	}
+	return e.variable("secret")
+}
+
+// Chosen makes of random bytes a secret as its sender wants it; empty when it is not
+// ours to choose.
+func (e Entry) Chosen(random []byte) string {
+	switch k := Kinds()[e.Kind]; {
+	case !k.Chosen:
+		return ""
+	case k.Standard:
+		return "whsec_" + base64.StdEncoding.EncodeToString(random)
+	}
+	return hex.EncodeToString(random)
+}
+
+// Credentials are the variables that hold what its kind must be told besides the
+// secret, by name.
+func (e Entry) Credentials() map[string]string {
+	k, variables := Kinds()[e.Kind], map[string]string{}
+	for _, name := range k.Needs {
+		if slices.Contains(k.Credentials, name) {
+			variables[name] = e.variable(name)
+		}
+	}
+	return variables
+}
+
+func (e Entry) variable(what string) string {
+	return strings.ToUpper(strings.ReplaceAll(e.Name+"_"+what, "-", "_"))
+}
+
+// hook adds what a source of webhooks has.
+func (e Entry) hook(n *yaml.Node) *yaml.Node {
+	set(n, "kind", text(e.Kind))
+	if v := e.Secret(); v != "" {
+		set(n, "secrets", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping("env", v)}})
+	}
+	if all := e.Credentials(); len(all) > 0 {
+		credentials := mapping()
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			set(credentials, name, mapping("env", all[name]))
+		}
+		set(n, "credentials", credentials)
+	}
+	if len(e.Options) > 0 {
+		options := mapping()
+		for _, name := range slices.Sorted(maps.Keys(e.Options)) {
+			set(options, name, &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: e.Options[name]})
+		}
+		set(n, "options", options)
+	}
+	return n
+}
+
 func (e Entry) node() *yaml.Node {
 	n := mapping()
 	if e.Title != "" {
 		set(n, "title", text(e.Title))
 	}
 	if e.Kind != "" {
-		set(n, "kind", text(e.Kind))
-		secret := mapping("env", e.SecretEnv)
-		set(n, "secrets", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{secret}})
-		return n
+		return e.hook(n)
 	}
 	set(n, "keys", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{e.Key.node()}})
 	if e.Form {
@@ -97,16 +160,23 @@ func onKeys(file string, raw []byte, name string, change func(keys *yaml.Node) e
 	})
 }
 
-// edited changes the sources of a file that is right, and must be right after it.
+// edited changes the sources of a file that is right or empty, and must be right
+// after it.
 func edited(file string, raw []byte, change func(sources *yaml.Node) error) ([]byte, error) {
-	if _, err := Parse(file, raw, nil); err != nil {
+	doc := yaml.Node{}
+	if err := yaml.Unmarshal(raw, &doc); err == nil && len(doc.Content) == 0 { // comments at most
+		raw = append(raw, "\nsources:\n"...)
+	} else if _, err := Parse(file, raw, nil); err != nil {
 		return nil, err
 	}
-	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	if err := change(entry(doc.Content[0], "sources")); err != nil {
+	sources := entry(doc.Content[0], "sources")
+	if sources.Kind != yaml.MappingNode {
+		*sources = yaml.Node{Kind: yaml.MappingNode}
+	}
+	if err := change(sources); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer

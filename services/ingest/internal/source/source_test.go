@@ -116,6 +116,8 @@ func TestAWrongWebhookSaysWhatItsKindExpects(t *testing.T) {
 		{"three secrets", "sources:\n  a:\n    kind: typeform\n    secrets: [{env: A}, {env: B}, {env: C}]\n", "s.yaml:4:41: source a has 3 secrets"},
 		{"unknown option", "sources:\n  a:\n    kind: typeform\n    options: {speed: high}\n", "s.yaml:4:22: unknown option \"speed\"; expected one of activity"},
 		{"unknown credential", "sources:\n  a:\n    kind: meta\n    credentials: {pin: {env: A}}\n", "s.yaml:4:30: unknown credential \"pin\"; expected one of access_token"},
+		{"meta without its token", "sources:\n  a:\n    kind: meta\n    secrets: [{env: A}]\n    credentials: {verify_token: {env: A}}\n", "s.yaml:3:11: source a needs credentials: {access_token"},
+		{"ses without its topic", "sources:\n  a:\n    kind: ses\n", "s.yaml:3:11: source a needs options: {topic_arn"},
 		{"secret without kind", "sources:\n  a:\n    secrets: [{env: A}]\n", "s.yaml:3:21: source a has secrets but no kind"},
 		{"consent without words", "sources:\n  a:\n    consent: {purpose: marketing_email}\n", "s.yaml:3:24: source a: a consent needs text"},
 		{"unknown basis", "sources:\n  a:\n    consent: {purpose: x, basis: hope}\n", `s.yaml:3:34: basis "hope" is not known`},

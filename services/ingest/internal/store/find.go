@@ -7,10 +7,13 @@ import (
 )
 
 // Find says whose each key is, without claiming anything: keys that nobody has
-// are left out.
-func (b *Book) Find(ctx context.Context, keys []identity.Key) (map[identity.Key]string, error) {
+// are left out. fresh: by the log itself and not by what is remembered.
+func (b *Book) Find(ctx context.Context, keys []identity.Key, fresh bool) (map[identity.Key]string, error) {
 	claims := map[identity.Key]identity.Entry{}
-	unknown := b.cache.get(keys, claims)
+	unknown := keys
+	if !fresh {
+		unknown = b.cache.get(keys, claims)
+	}
 	if len(unknown) > 0 {
 		if err := b.log.read(ctx, unknown, claims); err != nil {
 			return nil, err

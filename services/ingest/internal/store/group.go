@@ -9,30 +9,44 @@ import (
 
 // group is the questions that are answered together.
 type group struct {
-	asks    []identity.Ask
-	answers []identity.Answer
-	// keys of all asks, each once.
+	questions []*question
+	// n is how many asks they have, keys are theirs, each once.
+	n    int
 	keys []identity.Key
 	view identity.View
 	// held is what was read about leads.
 	held map[string]identity.Held
 	// lone: no ask has more than one key, so none depends on what another key says.
 	lone bool
-	// ours are submissions that this group claimed: not replays.
-	ours map[int]bool
+	// left are claims that are left to be stored with first records.
+	left []write
+	// off are questions that were put off: they need to know what became of those.
+	off []*question
 }
 
 func newGroup(questions []*question) *group {
-	g := &group{ours: map[int]bool{}}
+	g := &group{held: map[string]identity.Held{}, view: identity.View{Claims: map[identity.Key]identity.Entry{}}}
 	for _, q := range questions {
-		g.asks = append(g.asks, q.asks...)
+		q.answers = make([]identity.Answer, len(q.asks))
 	}
-	g.lone = !slices.ContainsFunc(g.asks, identity.Ask.Several)
-	g.answers = make([]identity.Answer, len(g.asks))
-	g.keys = keysOf(g.asks)
-	g.view = identity.View{Claims: make(map[identity.Key]identity.Entry, len(g.keys))}
-	g.held = map[string]identity.Held{}
+	g.gather(questions)
 	return g
+}
+
+// gather makes these questions the group.
+func (g *group) gather(questions []*question) {
+	g.questions, g.n, g.lone, g.keys = questions, 0, true, nil
+	seen := map[identity.Key]struct{}{}
+	for _, q := range questions {
+		g.n += len(q.asks)
+		g.lone = g.lone && !slices.ContainsFunc(q.asks, identity.Ask.Several)
+		for _, k := range q.keys {
+			if _, dup := seen[k]; !dup {
+				seen[k] = struct{}{}
+				g.keys = append(g.keys, k)
+			}
+		}
+	}
 }
 
 // keysOf lists the keys of all asks, each once.
@@ -57,17 +71,8 @@ func keysOf(asks []identity.Ask) []identity.Key {
 // When leads are missing from the view it says which, and nothing counts.
 func (g *group) decide(newLead func() string) (writes []write, missing []string) {
 	g.view.Held, g.view.Missing = maps.Clone(g.held), nil
-	for i, a := range g.asks {
-		ans := identity.Decide(a, &g.view, newLead)
-		g.view.Assume(ans)
-		for _, k := range ans.Claim {
-			writes = append(writes, write{key: k, to: ans.Lead, origin: ans.Origin})
-			if k.Kind == identity.External {
-				g.ours[i] = true
-			}
-		}
-		ans.Replayed = ans.Replayed && !g.ours[i]
-		g.answers[i] = ans
+	for _, q := range g.questions {
+		writes = q.decide(&g.view, newLead, writes)
 	}
 	if len(g.view.Missing) == 0 {
 		return writes, nil
@@ -77,12 +82,96 @@ func (g *group) decide(newLead func() string) (writes []write, missing []string)
 	return nil, slices.Compact(g.view.Missing)
 }
 
-// begun lists the leads that the answers begin.
+// decide answers the asks of a question and adds what must be claimed.
+func (q *question) decide(v *identity.View, newLead func() string, writes []write) []write {
+	q.leaves = false
+	for i, a := range q.asks {
+		ans := identity.Decide(a, v, newLead)
+		v.Assume(ans)
+		for _, k := range ans.Claim {
+			writes = append(writes, write{key: k, to: ans.Lead, origin: ans.Origin, of: q})
+			if k.Kind == identity.External {
+				q.claimed(i)
+			}
+		}
+		ans.Replayed = ans.Replayed && !q.ours[i]
+		q.answers[i] = ans
+	}
+	return writes
+}
+
+func (q *question) claimed(i int) {
+	if q.ours == nil {
+		q.ours = map[int]bool{}
+	}
+	q.ours[i] = true
+}
+
+// mayLeave reports whether all that is claimed for a question is for leads that
+// begin with it, and nothing changes hands.
+func (q *question) mayLeave() bool {
+	if !q.records {
+		return false
+	}
+	claims := map[string]int{}
+	for _, ans := range q.answers {
+		if ans.New {
+			claims[ans.Lead] = 0
+		}
+		n, begun := claims[ans.Lead]
+		if len(ans.Merged)+len(ans.Repoint) > 0 || len(ans.Claim) > 0 && !begun {
+			return false
+		}
+		if begun {
+			claims[ans.Lead] = n + len(ans.Claim)
+		}
+	}
+	for _, n := range claims {
+		if n > maxPledge {
+			return false
+		}
+	}
+	return len(claims) > 0
+}
+
+// putOff decides which questions leave their claims to first records, and takes
+// out of the group those that need one of these claims: what was decided does
+// then not count. It reports whether there were any.
+func (g *group) putOff(writes []write) bool {
+	by := make(map[identity.Key]*question, len(writes))
+	for _, q := range g.questions {
+		q.leaves = q.mayLeave()
+	}
+	for _, w := range writes {
+		if w.of.leaves {
+			by[w.key] = w.of
+		}
+	}
+	var stay []*question
+	before := len(g.off)
+	for _, q := range g.questions {
+		if slices.ContainsFunc(q.keys, func(k identity.Key) bool { return by[k] != nil && by[k] != q }) {
+			g.off = append(g.off, q)
+		} else {
+			stay = append(stay, q)
+		}
+	}
+	if len(g.off) == before {
+		return false
+	}
+	g.forget(writes)
+	g.gather(stay)
+	return true
+}
+
+// begun lists the leads that the answers begin, and whose claims are written now.
 func (g *group) begun() []string {
 	var leads []string
-	for _, a := range g.answers {
-		if a.New {
-			leads = append(leads, a.Lead)
+	for _, q := range g.questions {
+		for _, a := range q.answers {
+			if a.New && !q.leaves {
+				leads = append(leads, a.Lead)
+			}
 		}
 	}
 	return leads
@@ -98,9 +187,11 @@ func (g *group) forget(writes []write) {
 			lost[w.key] = struct{}{}
 		}
 	}
-	for i, a := range g.asks {
-		if _, ok := lost[a.External]; ok {
-			delete(g.ours, i)
+	for _, q := range g.questions {
+		for i := range q.ours {
+			if _, ok := lost[q.asks[i].External]; ok {
+				delete(q.ours, i)
+			}
 		}
 	}
 }
@@ -109,18 +200,20 @@ func (g *group) forget(writes []write) {
 // give them to another lead at once.
 func (g *group) number(writes []write) {
 	var stored map[identity.Key]uint64
-	for i := range g.answers {
-		for j, m := range g.answers[i].Repoint {
-			if m.Seq > 0 {
-				continue
-			}
-			if stored == nil {
-				stored = make(map[identity.Key]uint64, len(writes))
-				for _, w := range writes {
-					stored[w.key] = w.stored
+	for _, q := range g.questions {
+		for i := range q.answers {
+			for j, m := range q.answers[i].Repoint {
+				if m.Seq > 0 {
+					continue
 				}
+				if stored == nil {
+					stored = make(map[identity.Key]uint64, len(writes))
+					for _, w := range writes {
+						stored[w.key] = w.stored
+					}
+				}
+				q.answers[i].Repoint[j].Seq = stored[m.Key]
 			}
-			g.answers[i].Repoint[j].Seq = stored[m.Key]
 		}
 	}
 }

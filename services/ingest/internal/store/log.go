@@ -82,6 +82,12 @@ type write struct {
 	seq    uint64
 	// stored is the sequence it got; 0 when somebody else was faster.
 	stored uint64
+	// of is the question it is for.
+	of *question
+}
+
+func (w write) entry() identity.Entry {
+	return identity.Entry{Lead: w.to, Origin: w.origin, Seq: w.stored}
 }
 
 // post is one message on its way to the log, and what to do when it is stored.

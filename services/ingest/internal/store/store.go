@@ -26,7 +26,7 @@ const (
 	patient = 2
 	// groupTimeout bounds one group: it belongs to no single caller.
 	groupTimeout = 8 * time.Second
-	// maxGroup bounds the questions answered together.
+	// maxGroup bounds the asks answered together.
 	maxGroup = 4000
 )
 
@@ -40,9 +40,9 @@ type Options struct {
 	// Held reads what is known about leads; a lead without record is left out.
 	Held func(ctx context.Context, leads []string) (map[string]identity.Held, error)
 	// Born makes what a lead that is about to begin needs on the log beside its
-	// claims, in the same commit; it hears whether it was stored. What was not is
-	// made later. Optional.
-	Born func(lead string) (msg *nats.Msg, stored func(), err error)
+	// claims, in the same commit; settled hears once whether it was stored. What
+	// was not is made later. Optional.
+	Born func(lead string) (msg *nats.Msg, settled func(stored bool), err error)
 	// CacheKeys bounds the claims kept in memory. Default 100000.
 	CacheKeys int
 }
@@ -52,13 +52,18 @@ type Book struct {
 	log   claimLog
 	now   func() time.Time
 	held  func(ctx context.Context, leads []string) (map[string]identity.Held, error)
-	born  func(lead string) (*nats.Msg, func(), error)
+	born  func(lead string) (*nats.Msg, func(stored bool), error)
 	cache *cache
 	intro *introduced
+	// each is how many messages a new lead is besides its claims.
+	each int
 
 	mu    sync.Mutex
 	queue []*question
 	busy  bool
+	// flying are keys whose claims are to be stored with the first record of a
+	// lead: who asks about one waits until it is known what became of them.
+	flying map[identity.Key]struct{}
 }
 
 // New makes a book over the log.
@@ -66,202 +71,65 @@ func New(o Options) *Book {
 	if o.CacheKeys == 0 {
 		o.CacheKeys = 100_000
 	}
-	return &Book{
+	b := &Book{
 		log: claimLog{bus: o.Bus, now: o.Now, pace: bus.NewPace()}, now: o.Now, held: o.Held, born: o.Born,
 		cache: newCache(o.CacheKeys, o.Now), intro: newIntroduced(o.CacheKeys / 10),
+		flying: map[identity.Key]struct{}{}, each: 1,
 	}
-}
-
-// question is one call of Resolve that waits for its group.
-type question struct {
-	asks    []identity.Ask
-	answers []identity.Answer
-	err     error
-	done    chan struct{}
+	if b.born != nil {
+		b.each++
+	}
+	return b
 }
 
 // Resolve says whose each event is; new identities are claimed, durably, before
 // it returns. Later asks see what earlier ones claimed.
 func (b *Book) Resolve(ctx context.Context, asks []identity.Ask) ([]identity.Answer, error) {
-	if answers, ok := b.known(asks); ok {
-		return answers, nil
+	answers, _, err := b.ask(ctx, &question{asks: asks})
+	return answers, err
+}
+
+// Begin is Resolve for a caller that records the events right away: where much
+// is written at once, the claims of leads that begin are left to be stored in
+// one commit with their first records. These are the pledges, which the caller
+// must end.
+func (b *Book) Begin(ctx context.Context, asks []identity.Ask) ([]identity.Answer, Pledges, error) {
+	return b.ask(ctx, &question{asks: asks, records: true})
+}
+
+func (b *Book) ask(ctx context.Context, q *question) ([]identity.Answer, Pledges, error) {
+	q.keys = keysOf(q.asks)
+	if answers, ok := b.known(q); ok {
+		return answers, nil, nil
 	}
-	q := &question{asks: asks, done: make(chan struct{})}
+	q.done = make(chan struct{})
 	b.join(q) //nolint:contextcheck // a group belongs to no single caller
 	select {
 	case <-q.done:
-		return q.answers, q.err
+		return q.answers, q.pledges, q.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("resolve identities: %w", ctx.Err())
+		go func() { //nolint:contextcheck // a group belongs to no single caller
+			<-q.done
+			q.pledges.End()
+		}()
+		return nil, nil, fmt.Errorf("resolve identities: %w", ctx.Err())
 	}
 }
 
 // known answers from memory, if nothing must be claimed, read or weighed.
-func (b *Book) known(asks []identity.Ask) ([]identity.Answer, bool) {
+func (b *Book) known(q *question) ([]identity.Answer, bool) {
 	v := identity.View{Claims: map[identity.Key]identity.Entry{}}
-	if len(b.cache.get(keysOf(asks), v.Claims)) > 0 {
+	if len(b.cache.get(q.keys, v.Claims)) > 0 {
 		return nil, false
 	}
-	answers := make([]identity.Answer, len(asks))
-	for i, a := range asks {
+	answers := make([]identity.Answer, len(q.asks))
+	for i, a := range q.asks {
 		answers[i] = identity.Decide(a, &v, b.newLead)
 		if len(v.Missing) > 0 {
 			return nil, false
 		}
 	}
 	return answers, true
-}
-
-// join adds a question to the waiting group; the first one starts the work.
-func (b *Book) join(q *question) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.queue = append(b.queue, q)
-	if !b.busy {
-		b.busy = true
-		go b.work()
-	}
-}
-
-// work answers groups until nobody waits. While one group is being written the
-// next one gathers, so groups grow with the load and an idle book answers at once.
-func (b *Book) work() {
-	for group := b.next(); len(group) > 0; group = b.next() {
-		b.answer(group)
-	}
-}
-
-func (b *Book) next() []*question {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n, asks := 0, 0
-	for n < len(b.queue) && (n == 0 || asks+len(b.queue[n].asks) <= maxGroup) {
-		asks += len(b.queue[n].asks)
-		n++
-	}
-	group := b.queue[:n:n]
-	b.queue = b.queue[n:]
-	b.busy = n > 0
-	return group
-}
-
-func (b *Book) answer(group []*question) {
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
-	defer cancel()
-	g := newGroup(group)
-	err := b.settle(ctx, g)
-	for _, q := range group {
-		q.answers, q.err = g.answers[:len(q.asks):len(q.asks)], err
-		g.answers = g.answers[len(q.asks):]
-		close(q.done)
-	}
-}
-
-// settle decides, claims what nobody has, and decides again what was lost to
-// somebody faster.
-func (b *Book) settle(ctx context.Context, g *group) error {
-	for round := range maxRounds {
-		unknown := b.cache.get(g.keys, g.view.Claims)
-		// A visitor nobody remembers is most likely new: claiming tells as much as
-		// reading, and a claim that is refused costs no fsync. It pays only while
-		// claims go one by one, for one refused claim refuses a whole batch.
-		if round > 0 || !g.lone || b.log.pace.Batches(b.each()*len(unknown)) {
-			if err := b.look(ctx, g, unknown); err != nil {
-				return err
-			}
-		}
-		writes, err := b.decide(ctx, g)
-		if err != nil || len(writes) == 0 {
-			return err
-		}
-		beside, err := b.welcome(g)
-		if err != nil {
-			return err
-		}
-		if err := b.log.write(ctx, writes, beside, round >= patient); err != nil {
-			return err
-		}
-		if b.keep(g, writes) {
-			return nil
-		}
-	}
-	return ErrContended
-}
-
-// welcome makes what the leads that the answers begin need beside their claims.
-func (b *Book) welcome(g *group) ([]post, error) {
-	if b.born == nil {
-		return nil, nil
-	}
-	leads := g.begun()
-	beside := make([]post, len(leads))
-	for i, lead := range leads {
-		msg, stored, err := b.born(lead)
-		if err != nil {
-			return nil, fmt.Errorf("begin lead: %w", err)
-		}
-		beside[i] = post{msg, func(uint64) { stored() }}
-	}
-	return beside, nil
-}
-
-// look reads claims that nobody remembers into the group's view.
-func (b *Book) look(ctx context.Context, g *group, unknown []identity.Key) error {
-	if err := b.log.read(ctx, unknown, g.view.Claims); err != nil {
-		return err
-	}
-	for _, k := range unknown {
-		if e, ok := g.view.Claims[k]; ok {
-			b.cache.put(k, e)
-		}
-	}
-	return nil
-}
-
-// decide decides; leads that must be weighed are read first.
-func (b *Book) decide(ctx context.Context, g *group) ([]write, error) {
-	for {
-		writes, missing := g.decide(b.newLead)
-		if len(missing) == 0 {
-			return writes, nil
-		}
-		held, err := b.held(ctx, missing)
-		if err != nil {
-			return nil, fmt.Errorf("weigh leads: %w", err)
-		}
-		for _, l := range missing {
-			g.held[l] = b.intro.complete(l, held[l])
-		}
-	}
-}
-
-// each is how many messages a claim of a new lead is written with.
-func (b *Book) each() int {
-	if b.born == nil {
-		return 1
-	}
-	return 2
-}
-
-// keep remembers what was won and forgets what was lost; it reports whether all
-// was won.
-func (b *Book) keep(g *group, writes []write) (all bool) {
-	all = true
-	for _, w := range writes {
-		if w.stored == 0 {
-			all = false
-			continue
-		}
-		b.cache.put(w.key, identity.Entry{Lead: w.to, Origin: w.origin, Seq: w.stored})
-		b.intro.note(w.to, w.key.Kind)
-	}
-	if all {
-		g.number(writes)
-		return true
-	}
-	g.forget(writes)
-	clear(g.held)
-	return false
 }
 
 // Look reads whose a key is, from the log; false when it is nobody's.
@@ -287,7 +155,7 @@ func (b *Book) Repoint(ctx context.Context, moves []identity.Repoint) error {
 			b.cache.drop(w.key)
 			continue
 		}
-		b.cache.put(w.key, identity.Entry{Lead: w.to, Origin: w.origin, Seq: w.stored})
+		b.cache.put(w.key, w.entry())
 	}
 	return err
 }

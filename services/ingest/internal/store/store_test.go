@@ -59,7 +59,7 @@ func TestABatchThatLosesARaceClaimsTheRest(t *testing.T) {
 		asks[i].Anonymous = key(identity.Anonymous, i)
 	}
 	// Mine has looked and found nothing; then theirs takes number 70.
-	g := newGroup([]*question{{asks: asks}})
+	g := newGroup([]*question{{asks: asks, keys: keysOf(asks)}})
 	if err := mine.look(t.Context(), g, g.keys); err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +86,9 @@ func TestWhatANewLeadNeedsIsStoredWithItsClaim(t *testing.T) {
 		book := newBook(log, 0)
 		var mu sync.Mutex
 		told := map[string]bool{}
-		book.born = func(lead string) (*nats.Msg, func(), error) {
+		book.born = func(lead string) (*nats.Msg, func(bool), error) {
 			msg := bus.ExpectLast(&nats.Msg{Subject: bus.Subject(bus.Leads, lead, bus.KindKey), Data: []byte(lead)}, 0)
-			return msg, func() { mu.Lock(); defer mu.Unlock(); told[lead] = true }, nil
+			return msg, func(stored bool) { mu.Lock(); defer mu.Unlock(); told[lead] = stored }, nil
 		}
 		asks := make([]identity.Ask, n)
 		for i := range asks {

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
@@ -16,6 +18,7 @@ func (r *routes) configRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sourceConfig/{$}", r.rudderConfig)
 	mux.HandleFunc("GET /sourceConfig", r.rudderConfig)
 	mux.HandleFunc("GET /array/{key}/config", r.posthogConfig)
+	mux.HandleFunc("GET /array/{key}/config.js", r.posthogScript)
 	for _, path := range [...]string{"/flags", "/flags/{$}", "/decide", "/decide/{$}"} {
 		mux.HandleFunc("POST "+path, r.posthogConfig)
 	}
@@ -82,14 +85,39 @@ func (r *routes) rudderConfig(w http.ResponseWriter, req *http.Request) {
 	})
 }
 
-// posthogConfig answers PostHog's libraries: we have no flags, record no
-// sessions, and take gzip and base64.
+// posthogConfig answers PostHog's libraries.
 func (r *routes) posthogConfig(w http.ResponseWriter, req *http.Request) {
 	share(w.Header(), req)
-	answer(w, http.StatusOK, object{
+	answer(w, http.StatusOK, posthogSettings())
+}
+
+// posthogScript is the same as the script that PostHog's browser library asks for
+// first.
+func (r *routes) posthogScript(w http.ResponseWriter, req *http.Request) {
+	if _, ok := r.configured(w, req); !ok {
+		return
+	}
+	key, err := json.Marshal(req.PathValue("key"))
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	settings, err := json.Marshal(posthogSettings())
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = fmt.Fprintf(w, "(window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{})[%s]={config:%s,siteApps:[]}", key, settings)
+}
+
+// posthogSettings: we have no flags, record no sessions, and take gzip and base64.
+func posthogSettings() object {
+	return object{
 		"featureFlags": object{}, "featureFlagPayloads": object{}, "flags": object{}, "errorsWhileComputingFlags": false,
 		"supportedCompression": []string{"gzip", "gzip-js", "base64"}, "sessionRecording": false, "autocapture_opt_out": true,
 		"capturePerformance": false, "heatmaps": false, "surveys": false, "siteApps": []any{}, "hasFeatureFlags": false,
 		"defaultIdentifiedOnly": true, "isAuthenticated": false, "toolbarParams": object{}, "config": object{},
-	})
+	}
 }

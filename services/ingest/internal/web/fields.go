@@ -20,10 +20,7 @@ import (
 const maxFields = 200
 
 // parseForm reads the fields of a body in any of the three encodings.
-func parseForm(media, contentType string, body []byte, readErr error) (form.Values, error) {
-	if readErr != nil {
-		return nil, readErr
-	}
+func parseForm(media, contentType string, body []byte) (form.Values, error) {
 	var values form.Values
 	var err error
 	switch {

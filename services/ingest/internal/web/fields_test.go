@@ -31,7 +31,7 @@ func FuzzForm(f *testing.F) {
 	}
 	src, _ := set.Named("s")
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
-		values, err := parseForm(mediaTypeOf(contentType), contentType, body, nil)
+		values, err := parseForm(mediaTypeOf(contentType), contentType, body)
 		if err != nil {
 			return
 		}

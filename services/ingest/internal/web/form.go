@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -97,35 +96,34 @@ func (r *routes) formSource(name string) (*source.Source, error) {
 // readForm reads the fields; it answers by itself what cannot be read.
 func (r *routes) readForm(w http.ResponseWriter, req *http.Request) (sent, bool) {
 	body, err := r.unzipped(req, maxForm)
-	if errors.Is(err, errTooLarge) {
-		tooLarge(w, maxForm)
-		return sent{}, false
+	var values form.Values
+	if err == nil {
+		values, err = parseForm(mediaType(req), req.Header.Get("Content-Type"), body)
 	}
-	values, err := parseForm(mediaType(req), req.Header.Get("Content-Type"), body, err)
 	if err != nil {
-		r.fail(w, req, asInvalid(err))
+		r.unread(w, req, maxForm, err)
 		return sent{}, false
 	}
 	return sent{values: values, raw: body}, true
-}
-
-// asInvalid makes an error the sender's fault, unless it says so already and
-// names the fields.
-func asInvalid(err error) error {
-	if rpc.Status(err).Code() == codes.InvalidArgument {
-		return err
-	}
-	return rpc.Mark(err, codes.InvalidArgument)
 }
 
 // takeForm reads what a form says, hands it over and answers. What looks as if
 // no person had sent it gets the answer that a person would get.
 func (r *routes) takeForm(w http.ResponseWriter, req *http.Request, got sent) {
 	r.Received(req.Context(), got.src.Name, len(got.raw))
+	flooding, err := r.visit(req, got.src)
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
 	said := form.Read(got.src, got.values, form.Visitor{
 		IP: visitor.Peer(req), UserAgent: req.UserAgent(), Referer: req.Referer(),
 	})
-	if why := form.Look(got.src, said, foreignOrigin(req), r.mint, r.Now()); why != form.None {
+	why := form.Look(got.src, said, foreignOrigin(req), r.mint, r.Now())
+	if why == form.None && flooding {
+		why = form.Flooding
+	}
+	if why != form.None {
 		out := captured{LeadID: fingerprint(said.Capture)[:32], Created: true}
 		if err := r.Quarantine(req.Context(), said.Capture, string(why)); err != nil {
 			r.fail(w, req, err)

@@ -39,14 +39,9 @@ func (r *routes) hook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	body, err := r.unzipped(req, maxHook)
-	if errors.Is(err, errTooLarge) {
-		r.count(req, src, hookTooLarge)
-		tooLarge(w, maxHook)
-		return
-	}
 	if err != nil {
-		r.count(req, src, hookUnreadable)
-		r.fail(w, req, rpc.Mark(err, codes.InvalidArgument))
+		r.count(req, src, unreadBecause(err))
+		r.unread(w, req, maxHook, err)
 		return
 	}
 	call := hook.Request{
@@ -57,6 +52,17 @@ func (r *routes) hook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.told(w, req, call, src)
+}
+
+// unreadBecause is what the metric says of a body that cannot be read.
+func unreadBecause(err error) string {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return hookTooLarge
+	case errors.Is(err, errFull):
+		return hookLater
+	}
+	return hookUnreadable
 }
 
 func kindOf(src *source.Source) string {
@@ -102,6 +108,7 @@ func (r *routes) told(w http.ResponseWriter, req *http.Request, call hook.Reques
 		r.unproven(w, req, src, err)
 		return
 	}
+	r.Received(req.Context(), src.Name, len(call.Body))
 	read, err := dialect.Read(call, src)
 	if errors.Is(err, hook.ErrUnavailable) {
 		r.unproven(w, req, src, err)

@@ -19,7 +19,7 @@ func TestTheCornerCasesOfJSONAreDecided(t *testing.T) {
 			return err == nil && env.Read(segment.From{Source: "s"})[0].Submission != nil
 		},
 		"f": func(s string) bool {
-			_, err := parseForm("application/json", "application/json", []byte(strings.ReplaceAll(s, "%s", `"email":"jo@acme.example"`)), nil)
+			_, err := parseForm("application/json", "application/json", []byte(strings.ReplaceAll(s, "%s", `"email":"jo@acme.example"`)))
 			return err == nil
 		},
 		"w": func(s string) bool {

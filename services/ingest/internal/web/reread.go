@@ -43,7 +43,7 @@ func rereadForm(what reject.Rejected, src *source.Source) ([]person.Submission, 
 	}
 	media, _, _ := strings.Cut(what.ContentType, ";")
 	media = strings.ToLower(strings.TrimSpace(cmp.Or(media, "application/x-www-form-urlencoded")))
-	values, err := parseForm(media, what.ContentType, what.Raw, nil)
+	values, err := parseForm(media, what.ContentType, what.Raw)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -104,12 +103,8 @@ func (r *routes) tracking(open opener) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		share(w.Header(), req)
 		env, err := r.open(req, open)
-		if errors.Is(err, errTooLarge) {
-			tooLarge(w, segment.MaxBatch)
-			return
-		}
 		if err != nil {
-			r.fail(w, req, err)
+			r.unread(w, req, segment.MaxBatch, err)
 			return
 		}
 		src, err := r.keyed(req, env.key)
@@ -120,6 +115,7 @@ func (r *routes) tracking(open opener) http.HandlerFunc {
 			r.fail(w, req, err)
 			return
 		}
+		r.Received(req.Context(), src.Name, env.bytes)
 		now := r.Now()
 		from := segment.From{Source: src.Name, Country: src.Country, Received: now}
 		if req.Header.Get("Origin") != "" {
@@ -137,17 +133,12 @@ func (r *routes) tracking(open opener) http.HandlerFunc {
 // open reads a body and takes it apart.
 func (r *routes) open(req *http.Request, open opener) (envelope, error) {
 	body, err := r.readBody(req)
-	if errors.Is(err, errTooLarge) {
+	if err != nil {
 		return envelope{}, err
 	}
-	if err == nil {
-		var env envelope
-		if env, err = open(body); err == nil {
-			env.bytes = len(body)
-			return env, nil
-		}
-	}
-	return envelope{}, rpc.Mark(err, codes.InvalidArgument)
+	env, err := open(body)
+	env.bytes = len(body)
+	return env, err
 }
 
 // take hands the readable events over and reports the others.

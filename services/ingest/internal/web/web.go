@@ -33,9 +33,10 @@ const maxForm = 256 << 10
 type Deps struct {
 	// Accept takes submissions, all of one source, within its limits.
 	Accept func(ctx context.Context, subs []person.Submission) []person.Outcome
-	// Visit asks for one form of a visitor with this address of the internet; an
-	// error says when to come again.
-	Visit func(ctx context.Context, src *source.Source, ip string) error
+	// Visit asks for one form of a visitor with this address of the internet, sent
+	// by a program or by a person's browser. aside: there were too many, keep it for
+	// a person to decide. An error says when to come again.
+	Visit func(ctx context.Context, src *source.Source, ip string, program bool) (aside bool, err error)
 	// Received counts the body of an authenticated request, in bytes.
 	Received func(ctx context.Context, source string, bytes int)
 	// Quarantine keeps a form that no person seems to have sent, and why.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/returnpath"
+	"github.com/nurturehq/nurture/pkg/visitor"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 
@@ -86,7 +87,10 @@ type News struct {
 	URL string
 	// Machine: the provider says that no person did it.
 	Machine bool
-	At      time.Time
+	// Agent and Address of whoever opened or clicked, as the provider saw them:
+	// evidence for the verdict. Empty when it does not say.
+	Agent, Address string
+	At             time.Time
 }
 
 // How the lead of a mail was found, for the activity.
@@ -160,6 +164,7 @@ func (n News) activity(touch, found string, soft uint32) *leadv1.Activity {
 	set("touch_id", touch)
 	set("reason", n.Reason)
 	set("url", n.URL)
+	a.Hit = n.seen()
 	if n.Kind == Bounced {
 		a.Properties["bounce"] = "hard"
 		if !n.Hard {
@@ -167,6 +172,18 @@ func (n News) activity(touch, found string, soft uint32) *leadv1.Activity {
 		}
 	}
 	return a
+}
+
+// maxAgent bounds what is kept of an agent, in bytes.
+const maxAgent = 256
+
+// seen is the evidence of an open or a click; nil where a provider does not say
+// with what it was done: that is no sign of a machine.
+func (n News) seen() *leadv1.Hit {
+	if n.Kind != Opened && n.Kind != Clicked || n.Agent == "" {
+		return nil
+	}
+	return &leadv1.Hit{Agent: normal.Text(n.Agent, maxAgent), Network: visitor.NetworkOf(n.Address)}
 }
 
 // forbids says what the news forbid for the time to come.

@@ -96,6 +96,8 @@ func describe(i hook.Item) string {
 	if a.GetMachine() {
 		out += " machine"
 	}
+	add("seen %s", a.GetHit().GetAgent())
+	add("from %s", a.GetHit().GetNetwork())
 	for _, consent := range c.GetConsents() {
 		add("withdraws %s", consent.GetPurpose())
 	}

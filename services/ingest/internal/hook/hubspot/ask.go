@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,12 +13,16 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest/internal/hook"
 	"github.com/nurturehq/nurture/services/ingest/internal/hook/crm"
+	"github.com/nurturehq/nurture/services/ingest/internal/normal"
 	"github.com/nurturehq/nurture/services/ingest/internal/source"
 )
 
 // ourID is the property of a contact that holds our lead's id, when the handoff
 // put it there.
 const ourID = "nurture_lead_id"
+
+// company is the property of a contact that holds the id of its company.
+const company = "associatedcompanyid"
 
 // Base is where the API is.
 func (Dialect) Base() string { return "https://api.hubapi.com" }
@@ -26,7 +31,7 @@ func (Dialect) Base() string { return "https://api.hubapi.com" }
 func (Dialect) Ask(f *hook.Fetch, src *source.Source) ([]hook.Question, error) {
 	properties := []string{
 		ourID, "email", "firstname", "lastname", "phone", "company", "jobtitle", "country", "website", "industry",
-		"hs_language", "hs_lead_status", "lifecyclestage",
+		"numemployees", "hs_language", "hs_lead_status", "lifecyclestage", company,
 	}
 	for _, theirs := range slices.Sorted(maps.Keys(src.Fields)) {
 		if !slices.Contains(properties, theirs) && !strings.Contains(theirs, ".") {
@@ -65,6 +70,8 @@ func (Dialect) Resolve(f *hook.Fetch, answers [][]byte, src *source.Source) (hoo
 		case ourID, "hs_lead_status", "lifecyclestage", "hs_object_id", "createdate", "lastmodifieddate":
 		case "hs_language":
 			l.Enter("language", properties[name].Text(""))
+		case company:
+			l.Company("hubspot", properties[name].Text(""))
 		default:
 			l.Tell(name, properties[name].Text(""))
 		}
@@ -95,7 +102,12 @@ func (Dialect) Judge(code int, _ []byte) hook.Verdict { return hook.JudgeStatus(
 func form(body hook.Tree, src *source.Source) hook.Item {
 	l := hook.NewLead(src, "form_submitted", body.Time("submittedAt"))
 	for _, field := range body.At("fields").List() {
-		l.Tell(field.Text("name"), field.Text("value"))
+		name, value := field.Text("name"), field.Text("value")
+		if field.Text("objectTypeId") == companyType && !l.Mapped(name) {
+			l.Enter(cmp.Or(companyField(name), "company_"+normal.SnakeCase(name)), value)
+			continue
+		}
+		l.Tell(name, value)
 	}
 	l.Enter("page_url", body.Text("context.pageUri"))
 	l.Property("page", body.Text("context.pageName"))

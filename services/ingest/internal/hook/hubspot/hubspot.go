@@ -128,6 +128,11 @@ func event(e hook.Tree, req hook.Request, src *source.Source) hook.Item {
 			return hook.Item{ID: id, Ignored: hook.IgnoredKind}
 		}
 		return ask(kindStatus, map[string]string{"property": name, "value": value})
+	case "company.propertyChange":
+		if companyField(name) == "" || value == "" {
+			return hook.Item{ID: id, Ignored: hook.IgnoredKind}
+		}
+		return companyTold(src, e)
 	}
 	return hook.Item{ID: id, Ignored: hook.IgnoredKind}
 }

@@ -83,6 +83,7 @@ func item(e hook.Tree, src *source.Source) hook.Item {
 		ID: cmp.Or(e.Text("id"), fate.Digest(e.JSON())), Recipient: e.Text("recipient"), At: moment(e.Text("timestamp")),
 		Touch: e.Text("user-variables." + returnpath.TouchKey), Purpose: e.Text("user-variables." + returnpath.PurposeKey),
 		MessageID: e.Text("message.headers.message-id"), Machine: e.Text("client-info.bot") != "",
+		Agent: e.Text("client-info.user-agent"), Address: e.Text("ip"),
 	}
 	switch event := e.Text("event"); event {
 	case "delivered":

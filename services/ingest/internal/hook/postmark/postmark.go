@@ -77,7 +77,7 @@ func item(e hook.Tree, src *source.Source) hook.Item {
 	record := e.Text("RecordType")
 	n := fate.News{
 		Touch: metadata(e, returnpath.TouchKey), Purpose: metadata(e, returnpath.PurposeKey),
-		Recipient: cmp.Or(e.Text("Recipient"), e.Text("Email")),
+		Recipient: cmp.Or(e.Text("Recipient"), e.Text("Email")), Agent: e.Text("UserAgent"), Address: e.Text("Geo.IP"),
 	}
 	at := cmp.Or(e.Text("DeliveredAt"), e.Text("BouncedAt"), e.Text("ChangedAt"), e.Text("ReceivedAt"))
 	n.ID = record + "-" + cmp.Or(e.Text("ID"), fate.Digest(e.Text("MessageID"), n.Recipient, at, e.Text("OriginalLink")))

@@ -58,9 +58,10 @@ func item(e hook.Tree, id string, src *source.Source) hook.Item {
 	case "email.complained":
 		n.Kind = fate.Complained
 	case "email.opened":
-		n.Kind = fate.Opened
+		n.Kind, n.Agent, n.Address = fate.Opened, data.Text("open.userAgent"), data.Text("open.ipAddress")
 	case "email.clicked":
 		n.Kind, n.URL = fate.Clicked, data.Text("click.link")
+		n.Agent, n.Address = data.Text("click.userAgent"), data.Text("click.ipAddress")
 	case "email.sent", "email.scheduled":
 		return fate.Ignored(id, fate.IgnoredStep)
 	default:

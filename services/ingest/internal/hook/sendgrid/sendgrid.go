@@ -113,6 +113,7 @@ func item(e hook.Tree, src *source.Source) hook.Item {
 	n := fate.News{
 		ID: id, MessageID: e.Text("smtp-id"), Recipient: e.Text("email"), At: e.Time("timestamp"),
 		Touch: carried(e, returnpath.TouchKey), Purpose: carried(e, returnpath.PurposeKey),
+		Agent: e.Text("useragent"), Address: e.Text("ip"),
 	}
 	if id == "" { // documented as always there; without it a repeat would count twice
 		n.ID = fate.Digest(e.JSON())

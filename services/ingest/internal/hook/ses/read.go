@@ -97,8 +97,10 @@ func items(e hook.Tree, id string, src *source.Source) []hook.Item {
 		}
 	case "Open":
 		base.Kind, base.At = fate.Opened, e.Time("open.timestamp")
+		base.Agent, base.Address = e.Text("open.userAgent"), e.Text("open.ipAddress")
 	case "Click":
 		base.Kind, base.At, base.URL = fate.Clicked, e.Time("click.timestamp"), e.Text("click.link")
+		base.Agent, base.Address = e.Text("click.userAgent"), e.Text("click.ipAddress")
 	case "Send":
 		return []hook.Item{fate.Ignored(id, fate.IgnoredStep)}
 	default:

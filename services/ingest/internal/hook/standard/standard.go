@@ -142,7 +142,7 @@ func Fill(l *hook.Lead, t hook.Tree, src *source.Source) {
 	}
 	members := plain.Object()
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if members[name].Plain() && !l.Mapped(name) && !housekeeping(name) {
+		if members[name].Plain() && !l.Mapped(name) && !housekeeping(name) && !says(t, src, name) {
 			l.Tell(name, members[name].Text(""))
 		}
 	}
@@ -158,6 +158,12 @@ func housekeeping(name string) bool {
 		return true
 	}
 	return false
+}
+
+// says reports whether a member is the word that says what happened: the options
+// tell what it means, whatever it is called.
+func says(t hook.Tree, src *source.Source, name string) bool {
+	return name == src.Options[OptionType] && t.At(name).Known("")
 }
 
 // text gives the value at a path, of the whole or of its data; a list of plain

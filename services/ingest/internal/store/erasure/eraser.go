@@ -14,6 +14,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 )
@@ -38,10 +39,14 @@ type Deps struct {
 	Keys func(*ingestv1.CaptureLeadRequest) []identity.Key
 	// Release gives up identities that point at leads.
 	Release func(ctx context.Context, keys []identity.Key, leads []string) (uint64, error)
+	// Accounts are the companies that people belong to.
+	Accounts Accounts
 	// Destroy destroys the data key of a lead.
 	Destroy func(ctx context.Context, lead string) error
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Open makes a parked message whole; ledger.ErrForgotten when nobody can.
+	Open func(ctx context.Context, p *ledgerv1.Parked) error
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 // Eraser forgets people.
@@ -195,15 +200,20 @@ func (e *Eraser) round(ctx context.Context, restored *bool) (open int, err error
 	if err != nil {
 		return 0, err
 	}
+	companies := false
 	for _, c := range list {
 		if c.finished() {
 			if !*restored {
+				companies = companies || left(c.Erasure)
 				err = errors.Join(err, e.restore(ctx, c.Erasure))
 			}
 			continue
 		}
 		open++
 		err = errors.Join(err, e.advance(ctx, c.GetLeadId()))
+	}
+	if companies {
+		err = errors.Join(err, e.Accounts.Rewipe(ctx))
 	}
 	*restored = *restored || err == nil
 	return open, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -112,8 +111,15 @@ func (e *Eraser) wipe(ctx context.Context, stream, lead string) (uint64, error) 
 	if err != nil || seq == 0 {
 		return 0, err
 	}
-	all := strings.TrimSuffix(bus.Subject(stream, lead, bus.KindState), bus.KindState) + ">"
-	return e.Bus.Wipe(ctx, stream, all, seq)
+	wiped := uint64(0)
+	for _, all := range bus.Subjects(stream, lead) {
+		n, err := e.Bus.Wipe(ctx, stream, all, seq)
+		if err != nil {
+			return 0, err
+		}
+		wiped += n
+	}
+	return wiped, nil
 }
 
 // restore does once more what lies on disk: what a crash brought back.

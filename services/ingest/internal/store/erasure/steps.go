@@ -27,7 +27,13 @@ type result struct {
 // again.
 type step struct {
 	name string
-	do   func(e *Eraser, ctx context.Context, c *ingestv1.Erasure) (result, error)
+	// ready, if there is one, says what the step still waits for.
+	ready func(e *Eraser, ctx context.Context, c *ingestv1.Erasure) (note string, err error)
+	do    func(e *Eraser, ctx context.Context, c *ingestv1.Erasure) (result, error)
+	// overwrites: it is written down that the step begins. The server marks a message
+	// as deleted before it overwrites it; when it dies between, the bytes stay and
+	// nothing tells of them but this.
+	overwrites bool
 	// later: while it waits, the steps after it are done all the same.
 	later bool
 }
@@ -39,18 +45,19 @@ const stepSales = "crm"
 func steps() []step {
 	return []step{
 		{name: "record_ingest", do: (*Eraser).entomb},
-		{name: "identities", do: (*Eraser).release},
-		{name: "parked", do: (*Eraser).sweepParked},
-		{name: "inbound", do: (*Eraser).sweepInbound},
-		{name: "outbound", do: (*Eraser).sweepOutbound},
+		{name: "identities", do: (*Eraser).release, overwrites: true},
+		{name: stepAccounts, do: (*Eraser).leave, overwrites: true},
+		{name: "parked", do: (*Eraser).sweepParked, overwrites: true},
+		{name: "inbound", ready: (*Eraser).unhandled, do: (*Eraser).sweepInbound, overwrites: true},
+		{name: "outbound", do: (*Eraser).sweepOutbound, overwrites: true},
 		{name: "record_scoring", do: confirmed(bus.Scores, "scoring")},
 		{name: "record_campaign", do: confirmed(bus.Campaign, "campaign")},
 		{name: "record_handoff", do: confirmed(bus.Handoff, "handoff")},
-		{name: "data_key", do: (*Eraser).destroy},
-		{name: "messages_leads", do: wiped(bus.Leads)},
-		{name: "messages_scores", do: wiped(bus.Scores)},
-		{name: "messages_campaign", do: wiped(bus.Campaign)},
-		{name: "messages_handoff", do: wiped(bus.Handoff)},
+		{name: "data_key", do: (*Eraser).destroy, overwrites: true},
+		{name: "messages_leads", do: wiped(bus.Leads), overwrites: true},
+		{name: "messages_scores", do: wiped(bus.Scores), overwrites: true},
+		{name: "messages_campaign", do: wiped(bus.Campaign), overwrites: true},
+		{name: "messages_handoff", do: wiped(bus.Handoff), overwrites: true},
 		{name: "caches", do: (*Eraser).uncache, later: true},
 		{name: "told", do: (*Eraser).tell},
 		{name: stepSales, do: (*Eraser).sales, later: true},
@@ -66,7 +73,7 @@ func (e *Eraser) proceed(ctx context.Context, c *certificate) error {
 		if entry.GetStatus() != pending {
 			continue
 		}
-		r, err := s.do(e, ctx, c.Erasure)
+		r, err := e.do(ctx, c, s, entry)
 		if err != nil {
 			return fmt.Errorf("erase lead %s: %s: %w", c.GetLeadId(), s.name, err)
 		}
@@ -98,6 +105,27 @@ func (e *Eraser) proceed(ctx context.Context, c *certificate) error {
 	c.FinishedAt = timestamppb.New(e.Now())
 	e.Log.Info("an erasure is finished", "lead_id", c.GetLeadId())
 	return e.write(ctx, c)
+}
+
+// do does one step; pending when it has to wait.
+func (e *Eraser) do(ctx context.Context, c *certificate, s step, entry *ingestv1.ErasureStep) (result, error) {
+	if s.ready != nil {
+		if note, err := s.ready(e, ctx, c.Erasure); err != nil || note != "" {
+			return result{status: pending, note: note}, err
+		}
+	}
+	if !s.overwrites {
+		return s.do(e, ctx, c.Erasure)
+	}
+	if entry.GetBeganAt() != nil {
+		entry.Interrupted = true
+	} else {
+		entry.BeganAt = timestamppb.New(e.Now())
+		if err := e.write(ctx, c); err != nil {
+			return result{}, err
+		}
+	}
+	return s.do(e, ctx, c.Erasure)
 }
 
 // onlySales reports whether nothing is left but the CRM's answer.

@@ -14,6 +14,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/ledger"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/mention"
@@ -65,14 +66,11 @@ func (e *Eraser) trace(t *traces, entry ledger.Entry[*ingestv1.State]) error {
 		told = append(told, &ingestv1.CaptureLeadRequest{Profile: &leadv1.Profile{Phone: phone}})
 	}
 	told = append(told, &ingestv1.CaptureLeadRequest{ExternalIds: l.GetExternalIds()})
-	for _, cause := range entry.Record.GetCauses() {
-		cmd := &ingestv1.Apply{}
-		if cause.GetStream() != "" || len(cause.GetCommand()) == 0 || entry.Record.GetTombstone() {
-			continue
-		}
-		if err := proto.Unmarshal(cause.GetCommand(), cmd); err != nil {
-			return fmt.Errorf("decode command of record %d: %w", entry.Seq, err)
-		}
+	cmds, err := commands(entry)
+	if err != nil {
+		return err
+	}
+	for _, cmd := range cmds {
 		told = append(told, cmd.GetCapture())
 	}
 	for _, capture := range told {
@@ -136,30 +134,62 @@ func (e *Eraser) sweepParked(ctx context.Context, c *ingestv1.Erasure) (result, 
 	if err != nil {
 		return result{}, err
 	}
-	return e.sweep(ctx, bus.Parked, "parked.>", t.person())
+	who := t.person()
+	return e.sweep(ctx, bus.Parked, "parked.>", func(raw *jetstream.RawStreamMsg) (bool, error) {
+		if mentions(who, raw) {
+			return true, nil
+		}
+		return e.isInside(ctx, who, raw)
+	})
 }
 
-// sweepInbound removes what upstreams published about the person. What is not
-// handled yet is waited for.
+// isInside looks for a person in what is sealed of a parked message.
+func (e *Eraser) isInside(ctx context.Context, who mention.Person, raw *jetstream.RawStreamMsg) (bool, error) {
+	p := &ledgerv1.Parked{}
+	if err := proto.Unmarshal(raw.Data, p); err != nil || len(p.GetSealed()) == 0 {
+		return false, nil //nolint:nilerr // there is nothing sealed in it
+	}
+	if err := e.Open(ctx, p); errors.Is(err, ledger.ErrForgotten) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	whole, err := proto.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("look into parked message %d: %w", raw.Sequence, err)
+	}
+	return who.In(whole), nil
+}
+
+// unhandled waits until what upstreams published about the person is handled.
+func (e *Eraser) unhandled(ctx context.Context, c *ingestv1.Erasure) (note string, err error) {
+	t, err := e.gather(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	floor, err := e.handled(ctx, bus.Inbound)
+	if err != nil {
+		return "", err
+	}
+	who := t.person()
+	for raw, err := range e.Bus.Read(ctx, bus.Inbound, "inbound.>", floor+1) {
+		if err != nil {
+			return "", err
+		}
+		if mentions(who, raw) {
+			return "waits until messages on inbound are handled", nil
+		}
+	}
+	return "", nil
+}
+
+// sweepInbound removes what upstreams published about the person.
 func (e *Eraser) sweepInbound(ctx context.Context, c *ingestv1.Erasure) (result, error) {
 	t, err := e.gather(ctx, c)
 	if err != nil {
 		return result{}, err
 	}
-	floor, err := e.handled(ctx, bus.Inbound)
-	if err != nil {
-		return result{}, err
-	}
-	who := t.person()
-	for raw, err := range e.Bus.Read(ctx, bus.Inbound, "inbound.>", floor+1) {
-		if err != nil {
-			return result{}, err
-		}
-		if mentions(who, raw) {
-			return result{status: pending, note: "waits until messages on inbound are handled"}, nil
-		}
-	}
-	return e.sweep(ctx, bus.Inbound, "inbound.>", who)
+	return e.sweep(ctx, bus.Inbound, "inbound.>", naming(t.person()))
 }
 
 // handled is up to where all readers of a stream have read it.
@@ -183,11 +213,16 @@ func (e *Eraser) handled(ctx context.Context, stream string) (uint64, error) {
 
 // sweepOutbound removes what was told about the person to whoever listens.
 func (e *Eraser) sweepOutbound(ctx context.Context, c *ingestv1.Erasure) (result, error) {
-	return e.sweep(ctx, bus.Outbound, "outbound.>", mention.New(c.GetLeadIds(), nil))
+	return e.sweep(ctx, bus.Outbound, "outbound.>", naming(mention.New(c.GetLeadIds(), nil)))
 }
 
-// sweep overwrites every message of a stream that mentions somebody.
-func (e *Eraser) sweep(ctx context.Context, stream, filter string, who mention.Person) (result, error) {
+// naming finds messages in which somebody is named.
+func naming(who mention.Person) func(*jetstream.RawStreamMsg) (bool, error) {
+	return func(raw *jetstream.RawStreamMsg) (bool, error) { return mentions(who, raw), nil }
+}
+
+// sweep overwrites every message of a stream that is about somebody.
+func (e *Eraser) sweep(ctx context.Context, stream, filter string, about func(*jetstream.RawStreamMsg) (bool, error)) (result, error) {
 	s, err := e.Bus.JS.Stream(ctx, stream)
 	if err != nil {
 		return result{}, fmt.Errorf("open stream %s: %w", stream, bus.Classify(err))
@@ -197,7 +232,9 @@ func (e *Eraser) sweep(ctx context.Context, stream, filter string, who mention.P
 		if err != nil {
 			return result{}, err
 		}
-		if !mentions(who, raw) {
+		if it, err := about(raw); err != nil {
+			return result{}, err
+		} else if !it {
 			continue
 		}
 		if err := bus.WipeMsg(ctx, s, raw.Sequence); err != nil {

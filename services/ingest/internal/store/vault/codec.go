@@ -15,7 +15,7 @@ import (
 // Seal encrypts records under the data keys of their leads and leaves in them
 // what others may read.
 func (v *Vault) Seal(ctx context.Context, sheets []*ledger.Sheet) {
-	v.each(ctx, sheets, true, seal)
+	v.each(ctx, sheets, true, v.seal)
 }
 
 // Open decrypts records.
@@ -45,7 +45,7 @@ func (v *Vault) each(ctx context.Context, sheets []*ledger.Sheet, create bool, w
 	}
 }
 
-func seal(s *ledger.Sheet, key [KeySize]byte) (*ledgerv1.Record, error) {
+func (v *Vault) seal(s *ledger.Sheet, key [KeySize]byte) (*ledgerv1.Record, error) {
 	hidden, err := ledger.EncodeHidden(ledger.Hide(s.Record))
 	if err != nil {
 		return nil, err
@@ -58,18 +58,21 @@ func seal(s *ledger.Sheet, key [KeySize]byte) (*ledgerv1.Record, error) {
 	if stored.Sealed, err = aead.Encrypt(hidden, about(s)); err != nil {
 		return nil, fmt.Errorf("seal record: %w", err)
 	}
-	return stored, bare(s.Record, stored)
+	state, ok := s.State.(*ingestv1.State)
+	if !ok {
+		state = &ingestv1.State{}
+		if err := proto.Unmarshal(s.Record.GetState(), state); err != nil {
+			return nil, fmt.Errorf("read state to be sealed: %w", err)
+		}
+	}
+	return stored, v.bare(s.Record, state, stored)
 }
 
 // bare puts into a stored record what of the whole one may be read by all.
-func bare(whole, stored *ledgerv1.Record) error {
-	state := &ingestv1.State{}
-	if err := proto.Unmarshal(whole.GetState(), state); err != nil {
-		return fmt.Errorf("read state to be sealed: %w", err)
-	}
+func (v *Vault) bare(whole *ledgerv1.Record, state *ingestv1.State, stored *ledgerv1.Record) error {
 	profile := state.GetLead().GetProfile()
 	var err error
-	if stored.State, err = deterministic.Marshal(PlainState(state)); err != nil {
+	if stored.State, err = deterministic.Marshal(PlainState(v.known, state)); err != nil {
 		return fmt.Errorf("encode plain state: %w", err)
 	}
 	stored.Events = make([][]byte, len(whole.GetEvents()))
@@ -78,7 +81,7 @@ func bare(whole, stored *ledgerv1.Record) error {
 		if err := proto.Unmarshal(raw, e); err != nil {
 			return fmt.Errorf("read event to be sealed: %w", err)
 		}
-		if stored.Events[i], err = deterministic.Marshal(PlainEvent(e, profile)); err != nil {
+		if stored.Events[i], err = deterministic.Marshal(PlainEvent(v.known, e, profile)); err != nil {
 			return fmt.Errorf("encode plain event: %w", err)
 		}
 	}

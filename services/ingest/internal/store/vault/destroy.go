@@ -81,7 +81,7 @@ func (v *Vault) isCurrent(raw *jetstream.RawStreamMsg) bool {
 
 // rewrap wraps one key anew, unless it is current, destroyed, or was replaced.
 func (v *Vault) rewrap(ctx context.Context, raw *jetstream.RawStreamMsg) (bool, error) {
-	lead, _, _, _ := bus.Split(raw.Subject)
+	lead := holder(raw.Subject)
 	if len(raw.Data) == 0 || v.isCurrent(raw) {
 		return false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +14,8 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/fact"
 )
 
 // maxRead is how many subjects one read of the log may name.
@@ -25,15 +28,35 @@ type Vault struct {
 	ring   *Ring
 	memory *memory
 	pace   *bus.Pace
+	known  *fact.Known
 }
 
-// New makes a vault that remembers at most size keys.
-func New(b *bus.Bus, ring *Ring, size int) *Vault {
-	return &Vault{bus: b, ring: ring, memory: newMemory(size), pace: bus.NewPace()}
+// New makes a vault that remembers at most size keys. known is what it leaves
+// readable of a person.
+func New(b *bus.Bus, ring *Ring, known *fact.Known, size int) *Vault {
+	return &Vault{bus: b, ring: ring, memory: newMemory(size), pace: bus.NewPace(), known: known}
 }
 
-// Subject is where a lead's data key lies.
-func Subject(lead string) string { return bus.Subject(bus.Leads, lead, bus.KindKey) }
+// Subject is where a lead's data key lies, or a day's.
+func Subject(lead string) string {
+	if what, day, ok := ofDay(lead); ok {
+		return strings.Join([]string{bus.Prefix(bus.Leads), bus.KindKey, what, day}, ".")
+	}
+	return bus.Subject(bus.Leads, lead, bus.KindKey)
+}
+
+// holder is the lead, or the day, whose key lies on a subject.
+func holder(subject string) string {
+	lead, _, _, _ := bus.Split(subject)
+	if Subject(lead) == subject {
+		return lead
+	}
+	what, _, _ := strings.Cut(strings.TrimPrefix(subject, bus.Prefix(bus.Leads)+"."+bus.KindKey+"."), ".")
+	return what + "/" + lead
+}
+
+// ofDay takes the name of a day's key apart, see Drawer: no lead's id has a slash.
+func ofDay(name string) (what, day string, ok bool) { return strings.Cut(name, "/") }
 
 // found is what the vault has for a lead.
 type found struct {
@@ -47,12 +70,16 @@ type found struct {
 // isTombstone reports whether the key was destroyed.
 func (f found) isTombstone() bool { return errors.Is(f.err, ledger.ErrForgotten) }
 
-// Born makes the data key of a lead that is about to begin; stored is to be
-// called when the message is on the log.
-func (v *Vault) Born(lead string) (msg *nats.Msg, stored func(), err error) {
+// Born makes the data key of a lead that is about to begin. Until settled is
+// called the lead's first record is sealed with it; settled must be called, and
+// says whether the message is on the log.
+func (v *Vault) Born(lead string) (msg *nats.Msg, settled func(stored bool), err error) {
 	key := NewKey()
-	msg, err = v.message(lead, key, 0)
-	return msg, func() { v.memory.put(lead, key) }, err
+	if msg, err = v.message(lead, key, 0); err != nil {
+		return nil, nil, err
+	}
+	v.memory.expect(lead, key)
+	return msg, func(stored bool) { v.memory.settle(lead, stored) }, nil
 }
 
 // keys gives the data keys of leads. A lead without one is not in the answer

@@ -9,16 +9,40 @@ type memory struct {
 	mu         sync.Mutex
 	half       int
 	young, old map[string][KeySize]byte
+	// unborn are keys on their way to the log, together with the first record of
+	// their lead: that one is sealed with them, and nothing else.
+	unborn map[string][KeySize]byte
 }
 
 func newMemory(size int) *memory {
-	return &memory{half: max(size/2, 1), young: map[string][KeySize]byte{}}
+	return &memory{half: max(size/2, 1), young: map[string][KeySize]byte{}, unborn: map[string][KeySize]byte{}}
+}
+
+// expect remembers a key that is on its way.
+func (m *memory) expect(lead string, key [KeySize]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unborn[lead] = key
+}
+
+// settle ends the wait for a key: it is on the log, or nobody knows.
+func (m *memory) settle(lead string, stored bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key, ok := m.unborn[lead]
+	delete(m.unborn, lead)
+	if ok && stored {
+		m.add(lead, key)
+	}
 }
 
 func (m *memory) get(lead string) (key [KeySize]byte, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if key, ok = m.young[lead]; ok {
+		return key, true
+	}
+	if key, ok = m.unborn[lead]; ok {
 		return key, true
 	}
 	if key, ok = m.old[lead]; ok {

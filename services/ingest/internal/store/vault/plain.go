@@ -5,9 +5,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/nurturehq/nurture/pkg/leadview"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/fact"
 )
 
 // deterministic gives the same bytes for the same message.
@@ -18,9 +19,9 @@ var deterministic = proto.MarshalOptions{Deterministic: true} //nolint:gocheckno
 // file nor the test's list of hidden fields knows.
 
 // PlainState is what other services may read of a person.
-func PlainState(s *ingestv1.State) *ingestv1.State {
+func PlainState(k *fact.Known, s *ingestv1.State) *ingestv1.State {
 	return &ingestv1.State{
-		Lead: plainLead(s.GetLead()), MergedFrom: s.GetMergedFrom(), MergedInto: s.GetMergedInto(), ErasedAt: s.GetErasedAt(), Parts: plainParts(s.GetParts()),
+		Lead: plainLead(k, s.GetLead()), MergedFrom: s.GetMergedFrom(), MergedInto: s.GetMergedInto(), ErasedAt: s.GetErasedAt(), Parts: plainParts(s.GetParts()),
 	}
 }
 
@@ -36,36 +37,39 @@ func plainParts(parts []*ingestv1.Part) []*ingestv1.Part {
 	return plain
 }
 
-func plainLead(l *leadv1.Lead) *leadv1.Lead {
+// Plain is what other services may read of a lead.
+func (v *Vault) Plain(l *leadv1.Lead) *leadv1.Lead { return plainLead(v.known, l) }
+
+func plainLead(k *fact.Known, l *leadv1.Lead) *leadv1.Lead {
 	if l == nil {
 		return nil
 	}
 	return &leadv1.Lead{
 		LeadId: l.GetLeadId(), Source: l.GetSource(), Suppression: l.GetSuppression(), Activities: l.GetActivities(),
 		CreatedAt: l.GetCreatedAt(), UpdatedAt: l.GetUpdatedAt(), LastSeenAt: l.GetLastSeenAt(),
-		AccountId: l.GetAccountId(), MergedFrom: l.GetMergedFrom(), Permissions: l.GetPermissions(), SuppressedAt: l.GetSuppressedAt(),
-		Facts: leadview.Facts(l), Flags: l.GetFlags(),
+		AccountId: l.GetAccountId(), AccountBy: l.GetAccountBy(), MergedFrom: l.GetMergedFrom(), Permissions: l.GetPermissions(), SuppressedAt: l.GetSuppressedAt(),
+		Facts: k.Of(l), Flags: l.GetFlags(),
 	}
 }
 
 // PlainEvent is what other services may read of a fact about a person with this
 // profile.
-func PlainEvent(e *ingestv1.Event, p *leadv1.Profile) *ingestv1.Event {
+func PlainEvent(k *fact.Known, e *ingestv1.Event, p *leadv1.Profile) *ingestv1.Event {
 	plain := &ingestv1.Event{OccurredAt: e.GetOccurredAt(), Source: e.GetSource(), OriginLeadId: e.GetOriginLeadId()}
 	switch f := e.GetFact().(type) {
 	case *ingestv1.Event_Captured:
 		plain.Fact = &ingestv1.Event_Captured{Captured: &ingestv1.Captured{}}
 	case *ingestv1.Event_Activity:
-		plain.Fact = &ingestv1.Event_Activity{Activity: plainActivity(f.Activity, p)}
+		plain.Fact = &ingestv1.Event_Activity{Activity: plainActivity(k, f.Activity, p)}
 	case *ingestv1.Event_Judged:
 		j := f.Judged
-		plain.Fact = &ingestv1.Event_Judged{Judged: &ingestv1.Judged{Activity: plainActivity(j.GetActivity(), p), Again: j.GetAgain(), Rules: j.GetRules()}}
+		plain.Fact = &ingestv1.Event_Judged{Judged: &ingestv1.Judged{Activity: plainActivity(k, j.GetActivity(), p), Again: j.GetAgain(), Rules: j.GetRules()}}
 	case *ingestv1.Event_Consent:
 		plain.Fact = &ingestv1.Event_Consent{Consent: plainConsent(f.Consent)}
 	case *ingestv1.Event_SuppressionLifted: // who lifted it and why may be said in words
 		plain.Fact = &ingestv1.Event_SuppressionLifted{SuppressionLifted: &ingestv1.SuppressionLifted{Was: f.SuppressionLifted.GetWas()}}
 	case *ingestv1.Event_Identified, *ingestv1.Event_Suppressed, *ingestv1.Event_Erased, *ingestv1.Event_ConfirmationAsked,
-		*ingestv1.Event_Merged, *ingestv1.Event_MergedInto, *ingestv1.Event_Restored, *ingestv1.Event_Unmerged:
+		*ingestv1.Event_Merged, *ingestv1.Event_MergedInto, *ingestv1.Event_Restored, *ingestv1.Event_Unmerged, *ingestv1.Event_Joined:
 		plain.Fact = e.GetFact()
 	}
 	return plain
@@ -75,7 +79,7 @@ func plainConsent(c *leadv1.Consent) *leadv1.Consent {
 	return &leadv1.Consent{Purpose: c.GetPurpose(), Granted: c.GetGranted(), Method: c.GetMethod(), At: c.GetAt(), Channel: c.GetChannel(), Pending: c.GetPending()}
 }
 
-func plainActivity(a *leadv1.Activity, p *leadv1.Profile) *leadv1.Activity {
+func plainActivity(k *fact.Known, a *leadv1.Activity, p *leadv1.Profile) *leadv1.Activity {
 	plain := &leadv1.Activity{
 		Type: a.GetType(), OccurredAt: a.GetOccurredAt(), ReceivedAt: a.GetReceivedAt(), Source: a.GetSource(), Machine: a.GetMachine(),
 		SoftBounceLimit: a.GetSoftBounceLimit(), Pending: a.GetPending(), Verdict: a.GetVerdict(),
@@ -84,7 +88,7 @@ func plainActivity(a *leadv1.Activity, p *leadv1.Profile) *leadv1.Activity {
 		plain.Id = a.GetId()
 	}
 	for name, value := range a.GetProperties() {
-		if value = leadview.Property(p, name, value); value != "" {
+		if value = k.Property(p, name, value); value != "" {
 			if plain.Properties == nil {
 				plain.Properties = make(map[string]string, len(a.GetProperties()))
 			}

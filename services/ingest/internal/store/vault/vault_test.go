@@ -13,11 +13,12 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
-	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+
+	"github.com/nurturehq/nurture/services/ingest/internal/fact"
 )
 
 func ring(t testing.TB, keys ...byte) *Ring {
@@ -41,7 +42,7 @@ func ann(t testing.TB) *ledgerv1.Record {
 			LeadId: "l1", UserIds: []string{"canary-user"}, AnonymousIds: []string{"canary-anon"}, Activities: 3,
 			Profile: &leadv1.Profile{
 				Email: "canary@acme.example", Phone: "+4930901820", FirstName: "Canaryfirst", LastName: "Canarylast", Company: "Canary Corp",
-				Attributes: map[string]string{"street": "Canary Road 1", "plan": "team"}, Country: "DE",
+				Attributes: map[string]string{"street": "Canary Road 1", "plan": "canary-plan"}, Country: "DE",
 			},
 			FirstTouch: &leadv1.Attribution{LandingPage: "https://x.example/?email=canary@acme.example", ClickIds: map[string]string{"gclid": "canary-click"}},
 			Consents:   []*leadv1.Consent{{Purpose: "marketing_email", Granted: true, Ip: "192.0.2.77", UserAgent: "canary-agent", Text: "canary-words"}},
@@ -54,6 +55,7 @@ func ann(t testing.TB) *ledgerv1.Record {
 		{Fact: &ingestv1.Event_Activity{Activity: &leadv1.Activity{
 			Id: "canary@acme.example/7", Type: "form_submitted", Properties: map[string]string{
 				"message": "canary-message", "url": "https://x.example/p?email=canary%40acme.example", "who": "Canaryfirst",
+				"user_agent": "canary-agent/1.0", "ip": "192.0.2.77", "clientIp": "192.0.2.77", "device_fingerprint": "canary-print",
 				"form": "demo", "touch_id": "0193f0000000700080000000000000aa-t1",
 			},
 		}}},
@@ -76,18 +78,18 @@ func ann(t testing.TB) *ledgerv1.Record {
 // begin stores the data key of a new lead.
 func begin(t *testing.T, v *Vault, lead string) {
 	t.Helper()
-	msg, stored, err := v.Born(lead)
+	msg, settled, err := v.Born(lead)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.bus.Publish(t.Context(), msg); err != nil {
 		t.Fatal(err)
 	}
-	stored()
+	settled(true)
 }
 
 func TestASealedRecordTellsNobodyWhoItIsAbout(t *testing.T) {
-	v := New(bustest.New(t), ring(t, 1), 10)
+	v := New(bustest.New(t), ring(t, 1), fact.Builtin(), 10)
 	whole := ann(t)
 	s := &ledger.Sheet{Lead: "l1", Record: whole}
 	v.Seal(t.Context(), []*ledger.Sheet{s})
@@ -111,7 +113,7 @@ func TestASealedRecordTellsNobodyWhoItIsAbout(t *testing.T) {
 	if err := proto.Unmarshal(whole.GetState(), full); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := leadview.Facts(state.GetLead()), leadview.Facts(full.GetLead()); !proto.Equal(got, want) {
+	if got, want := state.GetLead().GetFacts(), fact.Builtin().Of(full.GetLead()); !proto.Equal(got, want) {
 		t.Errorf("facts without the key %v, with it %v", got, want)
 	}
 	p := click.GetActivity().GetProperties()
@@ -124,8 +126,25 @@ func TestASealedRecordTellsNobodyWhoItIsAbout(t *testing.T) {
 	}
 }
 
+func TestWhatOthersReadIsTheSameWhetherTheStateIsAtHandOrNot(t *testing.T) {
+	v := New(bustest.New(t), ring(t, 1), fact.Builtin(), 10)
+	state := &ingestv1.State{}
+	if err := proto.Unmarshal(ann(t).GetState(), state); err != nil {
+		t.Fatal(err)
+	}
+	before := proto.CloneOf(state)
+	read, given := &ledger.Sheet{Lead: "l1", Record: ann(t)}, &ledger.Sheet{Lead: "l1", Record: ann(t), State: state}
+	v.Seal(t.Context(), []*ledger.Sheet{read, given})
+	if err := errors.Join(read.Err, given.Err); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read.Record.GetState(), given.Record.GetState()) || !proto.Equal(state, before) {
+		t.Errorf("read %x, given %x, the state was %v and is %v", read.Record.GetState(), given.Record.GetState(), before, state)
+	}
+}
+
 func TestARecordOpensForItsLeadAlone(t *testing.T) {
-	v := New(bustest.New(t), ring(t, 1), 10)
+	v := New(bustest.New(t), ring(t, 1), fact.Builtin(), 10)
 	s := &ledger.Sheet{Lead: "l1", Record: ann(t)}
 	v.Seal(t.Context(), []*ledger.Sheet{s})
 	begin(t, v, "l2")
@@ -145,10 +164,10 @@ func TestReplicasThatBeginALeadAtOnceUseOneKey(t *testing.T) {
 	sheets := make([]*ledger.Sheet, 8)
 	for i := range sheets {
 		sheets[i] = &ledger.Sheet{Lead: "l1", Record: ann(t)}
-		all.Go(func() { New(b, ring(t, 1), 10).Seal(t.Context(), []*ledger.Sheet{sheets[i]}) })
+		all.Go(func() { New(b, ring(t, 1), fact.Builtin(), 10).Seal(t.Context(), []*ledger.Sheet{sheets[i]}) })
 	}
 	all.Wait()
-	New(b, ring(t, 1), 10).Open(t.Context(), sheets)
+	New(b, ring(t, 1), fact.Builtin(), 10).Open(t.Context(), sheets)
 	for i, s := range sheets {
 		if s.Err != nil {
 			t.Errorf("%d: %v", i, s.Err)
@@ -159,14 +178,14 @@ func TestReplicasThatBeginALeadAtOnceUseOneKey(t *testing.T) {
 func TestAFormerKeyOpensAndAnotherOneDoesNot(t *testing.T) {
 	b := bustest.New(t)
 	s := &ledger.Sheet{Lead: "l1", Record: ann(t)}
-	New(b, ring(t, 1), 10).Seal(t.Context(), []*ledger.Sheet{s})
+	New(b, ring(t, 1), fact.Builtin(), 10).Seal(t.Context(), []*ledger.Sheet{s})
 	for _, tc := range []struct {
 		name string
 		ring *Ring
 		err  error
 	}{{"former key second", ring(t, 2, 1), nil}, {"another key", ring(t, 2), ErrNoKey}} {
 		got := &ledger.Sheet{Lead: s.Lead, Record: s.Record}
-		New(b, tc.ring, 10).Open(t.Context(), []*ledger.Sheet{got})
+		New(b, tc.ring, fact.Builtin(), 10).Open(t.Context(), []*ledger.Sheet{got})
 		if !errors.Is(got.Err, tc.err) {
 			t.Errorf("%s: %v, want %v", tc.name, got.Err, tc.err)
 		}
@@ -175,7 +194,7 @@ func TestAFormerKeyOpensAndAnotherOneDoesNot(t *testing.T) {
 
 func TestADestroyedKeyForgets(t *testing.T) {
 	b := bustest.New(t)
-	v := New(b, ring(t, 1), 10)
+	v := New(b, ring(t, 1), fact.Builtin(), 10)
 	s := &ledger.Sheet{Lead: "l1", Record: ann(t)}
 	v.Seal(t.Context(), []*ledger.Sheet{s})
 	for range 2 { // twice is once
@@ -183,7 +202,7 @@ func TestADestroyedKeyForgets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, w := range []*Vault{v, New(b, ring(t, 1), 10)} {
+	for _, w := range []*Vault{v, New(b, ring(t, 1), fact.Builtin(), 10)} {
 		opened := &ledger.Sheet{Lead: "l1", Record: s.Record}
 		w.Open(t.Context(), []*ledger.Sheet{opened})
 		sealed := &ledger.Sheet{Lead: "l1", Record: ann(t)}
@@ -206,7 +225,7 @@ func TestADestroyedKeyForgets(t *testing.T) {
 
 func TestRewrappingLeavesEveryKeyInTheNewestOne(t *testing.T) {
 	b := bustest.New(t)
-	old := New(b, ring(t, 1), 10)
+	old := New(b, ring(t, 1), fact.Builtin(), 10)
 	s := &ledger.Sheet{Lead: "l0", Record: ann(t)}
 	old.Seal(t.Context(), []*ledger.Sheet{s})
 	for i := range 20 {
@@ -216,12 +235,12 @@ func TestRewrappingLeavesEveryKeyInTheNewestOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range [][2]uint64{{20, 0}, {0, 20}} {
-		done, current, err := New(b, ring(t, 2, 1), 10).Rewrap(t.Context())
+		done, current, err := New(b, ring(t, 2, 1), fact.Builtin(), 10).Rewrap(t.Context())
 		if err != nil || done != want[0] || current != want[1] {
 			t.Errorf("rewrapped %d, current %d, %v; want %v", done, current, err, want)
 		}
 	}
-	New(b, ring(t, 2), 10).Open(t.Context(), []*ledger.Sheet{s})
+	New(b, ring(t, 2), fact.Builtin(), 10).Open(t.Context(), []*ledger.Sheet{s})
 	if s.Err != nil {
 		t.Error(s.Err)
 	}
@@ -234,15 +253,15 @@ func TestEveryFieldIsEitherPlainOrHidden(t *testing.T) {
 	hidden := map[protoreflect.FullName]bool{}
 	for _, f := range strings.Fields(`
 		State.emails Lead.profile Lead.user_ids Lead.anonymous_ids Lead.first_touch Lead.last_touch Lead.consents
-		Part.times Part.emails Part.recent_ids State.times State.joining State.leaving State.apart State.mails State.requests State.signals State.hits State.hits_total Activity.hit Lead.external_ids Lead.phones
+		Part.times Part.emails Part.recent_ids Part.mails State.times State.joining State.leaving State.apart State.mails State.requests State.signals State.hits State.hits_total Activity.hit Activity.lead_id Lead.external_ids Lead.phones
 		Consent.request_id Consent.requested_at Consent.proof Consent.by Consent.asked_at SuppressionLifted.reason SuppressionLifted.by
 		Captured.external_id Consent.text Consent.text_version Consent.source Consent.source_url Consent.ip Consent.user_agent`) {
 		hidden[protoreflect.FullName(f)] = true
 	}
 	state := filled((&ingestv1.State{}).ProtoReflect(), 0).Interface().(*ingestv1.State)
-	judge(t, hidden, state.ProtoReflect(), PlainState(state).ProtoReflect())
-	judge(t, hidden, state.GetLead().ProtoReflect(), PlainState(state).GetLead().ProtoReflect())
-	part := PlainState(state).GetParts()[0]
+	judge(t, hidden, state.ProtoReflect(), PlainState(fact.Builtin(), state).ProtoReflect())
+	judge(t, hidden, state.GetLead().ProtoReflect(), PlainState(fact.Builtin(), state).GetLead().ProtoReflect())
+	part := PlainState(fact.Builtin(), state).GetParts()[0]
 	judge(t, hidden, state.GetParts()[0].ProtoReflect(), part.ProtoReflect())
 	if want := (&leadv1.Lead{LeadId: part.GetLead().GetLeadId()}); !proto.Equal(part.GetLead(), want) {
 		t.Errorf("a part shows %v and should show %v", part.GetLead(), want)
@@ -251,7 +270,7 @@ func TestEveryFieldIsEitherPlainOrHidden(t *testing.T) {
 	for i := range facts.Len() {
 		e := (&ingestv1.Event{}).ProtoReflect()
 		e.Set(facts.Get(i), protoreflect.ValueOfMessage(filled(e.NewField(facts.Get(i)).Message(), 1)))
-		plain := PlainEvent(e.Interface().(*ingestv1.Event), nil).ProtoReflect()
+		plain := PlainEvent(fact.Builtin(), e.Interface().(*ingestv1.Event), nil).ProtoReflect()
 		if !plain.Has(facts.Get(i)) {
 			t.Errorf("PlainEvent does not know %s", facts.Get(i).FullName())
 			continue
@@ -279,7 +298,7 @@ func filled(m protoreflect.Message, depth int) protoreflect.Message {
 		f := fields.Get(i)
 		switch {
 		case f.IsMap():
-			m.Mutable(f).Map().Set(protoreflect.ValueOfString("plan").MapKey(), some(f.MapValue(), nil, depth))
+			m.Mutable(f).Map().Set(protoreflect.ValueOfString("form").MapKey(), some(f.MapValue(), nil, depth))
 		case f.IsList():
 			list := m.Mutable(f).List()
 			if f.Message() != nil {
@@ -325,7 +344,7 @@ func some(f protoreflect.FieldDescriptor, in protoreflect.Message, depth int) pr
 }
 
 func BenchmarkSealARecord(b *testing.B) {
-	v, whole := New(nil, ring(b, 1), 10), ann(b)
+	v, whole := New(nil, ring(b, 1), fact.Builtin(), 10), ann(b)
 	v.memory.put("l1", NewKey())
 	b.ReportAllocs()
 	for b.Loop() {
@@ -338,7 +357,7 @@ func BenchmarkSealARecord(b *testing.B) {
 }
 
 func BenchmarkOpenARecord(b *testing.B) {
-	v := New(nil, ring(b, 1), 10)
+	v := New(nil, ring(b, 1), fact.Builtin(), 10)
 	v.memory.put("l1", NewKey())
 	sealed := &ledger.Sheet{Lead: "l1", Record: ann(b)}
 	v.Seal(b.Context(), []*ledger.Sheet{sealed})

@@ -1,0 +1,3 @@
+// Package account decides which company an event names, which account that is,
+// and what one event changes about an account. It is pure.
+package account
