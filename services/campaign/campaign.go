@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"time"
 	_ "time/tzdata" // quiet hours need the zones also where the system has none
 
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/expr"
 	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/returnpath"
@@ -68,6 +70,7 @@ type Service struct {
 	proxies  []netip.Prefix
 	ledger   *ledger.Ledger[*campaignv1.State]
 	sender   *sender.Sender
+	outcomes chan told
 	feed     feed.Feed
 }
 
@@ -77,7 +80,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Service{cfg: cfg, deps: deps, feed: feed.Feed{Bus: deps.Bus}}
+	s := &Service{cfg: cfg, deps: deps, outcomes: make(chan told, settleTogether), feed: feed.Feed{Bus: deps.Bus}}
 	for _, open := range []func() error{cfg.Validate, s.openLinks, s.openProxies, s.openReturns, s.openPrograms, s.openLedger} {
 		if err := open(); err != nil {
 			return nil, fmt.Errorf("campaign: %w", err)
@@ -127,9 +130,8 @@ func (s *Service) openLedger() (err error) {
 			{Stream: bus.Leads, Kinds: []string{bus.KindState}, Patient: true},
 			{Stream: bus.Scores, Kinds: []string{bus.KindState}, Patient: true},
 			{Stream: bus.Handoff, Kinds: []string{bus.KindState}, Patient: true},
-			{Stream: bus.Campaign, Kinds: []string{bus.KindOutcome + ".*"}, Patient: true},
 		},
-		Lanes: s.cfg.Lanes,
+		Lanes: s.cfg.Lanes, UrgentCopies: true,
 	}, ledger.Deps{Bus: s.deps.Bus, Redis: s.deps.Redis, Log: s.deps.Log, Now: s.deps.Now})
 	if err != nil {
 		return fmt.Errorf("open ledger: %w", err)
@@ -141,8 +143,9 @@ func (s *Service) openLedger() (err error) {
 func (s *Service) Ledger() *ledger.Ledger[*campaignv1.State] { return s.ledger }
 
 // Lint reads programs and templates below a configuration directory as the
-// service would, and says everything that is wrong with them.
-func Lint(dir string) error {
+// service would, and gives the conditions of the programs. The error says
+// everything that is wrong with them.
+func Lint(dir string) ([]*expr.Program, error) {
 	cfg := DefaultConfig()
 	cfg.Programs, cfg.Templates = filepath.Join(dir, "programs"), filepath.Join(dir, "templates")
 	return cfg.files().Lint()
@@ -160,13 +163,22 @@ func (s *Service) Run(ctx context.Context) error {
 	all, gctx := errgroup.WithContext(ctx)
 	edge, ectx := errgroup.WithContext(gctx)
 	edge.Go(func() error { return s.serve(ectx) })
-	edge.Go(func() error { return s.sender.Run(ectx) })
+	edge.Go(func() error { return s.send(ectx) })
 	all.Go(func() error { return s.ledger.Run(lanes) })
 	all.Go(func() error {
 		defer stopLanes()
 		return edge.Wait()
 	})
 	return all.Wait()
+}
+
+// send runs the sender, and folds what it tells until it is done.
+func (s *Service) send(ctx context.Context) error {
+	var settling sync.WaitGroup
+	settling.Go(func() { s.settleAll(context.WithoutCancel(ctx)) })
+	defer settling.Wait()
+	defer close(s.outcomes)
+	return s.sender.Run(ctx)
 }
 
 func (s *Service) serve(ctx context.Context) error {

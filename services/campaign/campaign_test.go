@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -101,6 +102,12 @@ func TestUnsubscribingStopsTheNextMail(t *testing.T) {
 		second := resp.GetTouches()[1]
 		return second.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_SKIPPED && second.GetReason() == "no_consent"
 	})
+	for with, want := range map[bool]int{true: 2, false: 0} {
+		resp, err := r.client.ListEnrollments(t.Context(), &campaignv1.ListEnrollmentsRequest{LeadId: "lead1", WithTouches: with})
+		if err != nil || len(resp.GetEnrollments()) == 0 || len(resp.GetTouches()) < want || !with && len(resp.GetTouches()) > 0 {
+			t.Errorf("with touches %t: %v, error %v", with, resp, err)
+		}
+	}
 	if n := len(r.mailsTo("lead1")); n != 1 {
 		t.Errorf("%d mails", n)
 	}
@@ -132,7 +139,7 @@ func TestPeopleCanEnrollAndExitByHand(t *testing.T) {
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("an unknown lead: %v", err)
 	}
-	r.people["lead1"] = &leadv1.Lead{LeadId: "lead1", Profile: &leadv1.Profile{Email: "lead1@example.com"}}
+	r.people["lead1"] = leadtest.WithFacts(&leadv1.Lead{LeadId: "lead1", Profile: &leadv1.Profile{Email: "lead1@example.com"}})
 	if _, err = r.client.Enroll(ctx, &campaignv1.EnrollRequest{LeadId: "lead1", Program: "nope"}); status.Code(err) != codes.NotFound {
 		t.Errorf("an unknown program: %v", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
-	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/ties"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
@@ -109,7 +108,7 @@ func tellLead(t *journey.Turn, in ledger.Input) error {
 			t.ConsentAsked()
 		}
 	}
-	t.LeadTold(leadview.Facts(state.GetLead()), did(events))
+	t.LeadTold(state.GetLead().GetFacts(), did(events))
 	return nil
 }
 
@@ -231,5 +230,7 @@ func changeOf(c journey.Change) ledger.Change[*campaignv1.State] {
 	for i, e := range c.Events {
 		events[i] = e
 	}
-	return ledger.Change[*campaignv1.State]{State: c.State, Events: events, WakeAt: c.WakeAt, Reason: c.Reason, Tombstone: c.Tombstone}
+	return ledger.Change[*campaignv1.State]{
+		State: c.State, Events: events, WakeAt: c.WakeAt, Reason: c.Reason, Urgent: c.Urgent, Tombstone: c.Tombstone,
+	}
 }

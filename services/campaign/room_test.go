@@ -20,6 +20,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 	"github.com/nurturehq/nurture/pkg/rpc"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
@@ -185,6 +186,7 @@ func (r *room) capture(lead string) {
 		LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@example.com", FirstName: "Ann"}, CreatedAt: timestamppb.Now(),
 		Consents: []*leadv1.Consent{{Purpose: "marketing_email", Granted: true}},
 	}
+	leadtest.WithFacts(p)
 	r.mu.Lock()
 	r.people[lead] = p
 	r.mu.Unlock()

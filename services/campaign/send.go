@@ -34,7 +34,7 @@ func (s *Service) newSender() *sender.Sender {
 				Returns: s.returns, Domain: c.Mail.BounceDomain,
 			},
 		},
-		States: s.states, Leads: s.people, Program: s.programs.Program, Bounced: s.bounced,
+		States: s.states, Settle: s.settle, Leads: s.people, Program: s.programs.Program, Bounced: s.bounced,
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -76,7 +77,7 @@ func TestAQualifiedLeadReachesSalesWithTheEvidence(t *testing.T) {
 func TestALeadIsHeldUntilItsProfileIsComplete(t *testing.T) {
 	crm := newCRM(t, always(200))
 	r := newRoom(t, setup{crm: crm, routes: "gate: {look_again: {first: 1h, max: 1h}}\n" + plainRoutes})
-	r.others.know(&leadv1.Lead{LeadId: "lead-1", Profile: &leadv1.Profile{FirstName: "Jo"}})
+	r.others.know(leadtest.WithFacts(&leadv1.Lead{LeadId: "lead-1", Profile: &leadv1.Profile{FirstName: "Jo"}}))
 	r.qualify("lead-1")
 	if h := r.until("lead-1", "held", inStatus(held)); h.GetReason() != "missing_email" {
 		t.Fatalf("got %v", h)
@@ -89,7 +90,7 @@ func TestALeadIsHeldUntilItsProfileIsComplete(t *testing.T) {
 
 func TestAHeldLeadThatCoolsOffIsWithdrawn(t *testing.T) {
 	r := newRoom(t, setup{})
-	r.others.know(&leadv1.Lead{LeadId: "lead-1"})
+	r.others.know(leadtest.WithFacts(&leadv1.Lead{LeadId: "lead-1"}))
 	r.qualify("lead-1")
 	r.until("lead-1", "held", inStatus(held))
 	r.record(bus.Scores, "lead-1", &scoringv1.State{}, &scoringv1.Event{Fact: &scoringv1.Event_StageChanged{

@@ -50,15 +50,29 @@ func (h handler) fold(s state, in ledger.Input, now time.Time) (change, error) {
 	}
 }
 
-// scored looks for what concerns sales in a score record. Of several changes
-// in one record the last one counts.
+// scored looks for what concerns sales in a score record.
 func (h handler) scored(s state, in ledger.Input, now time.Time) (change, error) {
-	events, err := ledger.Records(in, &scoringv1.State{}, func() *scoringv1.Event { return &scoringv1.Event{} })
+	score := &scoringv1.State{}
+	events, err := ledger.Records(in, score, func() *scoringv1.Event { return &scoringv1.Event{} })
 	if err != nil {
 		return change{}, err
 	}
-	var qualified *scoringv1.Qualified
-	var left *scoringv1.StageChanged
+	qualified, left := verdict(events, in.Lead)
+	switch {
+	case qualified != nil && s.GetTies().GetIntoLeadId() != "":
+		return h.ahead(s, in, score, qualified, now)
+	case qualified != nil:
+		return h.qualified(s, in, qualified, now)
+	case left != nil:
+		return changed(h.desk.Leave(s, left, now)), nil
+	default:
+		return ledger.Unchanged[state](string(desk.NotQualified)), nil
+	}
+}
+
+// verdict is the last word of a score record on whether a lead is ready for sales;
+// both are nil when it has none.
+func verdict(events []*scoringv1.Event, lead string) (qualified *scoringv1.Qualified, left *scoringv1.StageChanged) {
 	for _, e := range events {
 		switch f := e.GetFact().(type) {
 		case *scoringv1.Event_Qualified:
@@ -69,14 +83,26 @@ func (h handler) scored(s state, in ledger.Input, now time.Time) (change, error)
 			}
 		}
 	}
-	switch {
-	case qualified != nil:
-		return h.qualified(s, in, qualified, now)
-	case left != nil:
-		return changed(h.desk.Leave(s, left, now)), nil
-	default:
-		return ledger.Unchanged[state](string(desk.NotQualified)), nil
+	if qualified != nil {
+		if qualified.GetScore() == nil {
+			qualified.Score = &scoringv1.Score{}
+		}
+		qualified.Score.LeadId = lead
 	}
+	return qualified, left
+}
+
+// ahead is a lead that was found ready and is merged into another one as far as we
+// know.
+func (h handler) ahead(s state, in ledger.Input, score *scoringv1.State, q *scoringv1.Qualified, now time.Time) (change, error) {
+	upTo, err := ledger.ReadUpTo(in, bus.Leads)
+	if err != nil {
+		return change{}, err
+	}
+	if !ties.Reopened(s.GetTies(), score.GetTies(), upTo) {
+		return ledger.Unchanged[state](string(desk.Merged)), nil
+	}
+	return changed(h.desk.Expect(s, q, now)), nil
 }
 
 func (h handler) qualified(s state, in ledger.Input, q *scoringv1.Qualified, now time.Time) (change, error) {
@@ -84,10 +110,6 @@ func (h handler) qualified(s state, in ledger.Input, q *scoringv1.Qualified, now
 	if err != nil {
 		return change{}, err
 	}
-	if q.GetScore() == nil {
-		q.Score = &scoringv1.Score{}
-	}
-	q.Score.LeadId = in.Lead
 	return changed(h.desk.Qualify(s, q, view, now)), nil
 }
 
@@ -121,8 +143,7 @@ func (h handler) due(s state, in ledger.Input, now time.Time) (change, error) {
 	return changed(h.desk.Due(s, in.Lead, view, now)), nil
 }
 
-// outcome is what became of an attempt: a command of the deliverer. (It was a
-// message of its own once; logs that have those are still read.)
+// outcome is what became of an attempt: a command of the deliverer.
 func (h handler) outcome(s state, in ledger.Input, now time.Time) (change, error) {
 	o := &handoffv1.DeliveryOutcome{}
 	if err := proto.Unmarshal(in.Data, o); err != nil {
@@ -153,9 +174,14 @@ func (h handler) command(s state, in ledger.Input, now time.Time) (change, error
 	}
 }
 
+// ask lets the desk decide about what sales says. While others have something of
+// this person it is not known what that would be about.
 func ask[R proto.Message](s state, in ledger.Input, now time.Time, req R, decide func(state, R, time.Time) (desk.Decision, error)) (change, error) {
 	if err := proto.Unmarshal(in.Data, req); err != nil {
 		return change{}, fmt.Errorf("decode %s: %w", in.Kind, err)
+	}
+	if in.Kind != rpc.CmdRedeliver && desk.Merging(s) {
+		return change{}, desk.ErrMerging
 	}
 	d, err := decide(s, req, now)
 	if err != nil {

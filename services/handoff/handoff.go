@@ -43,7 +43,7 @@ type Config struct {
 	// Deliveries is how many webhooks may be under way at once in this process.
 	Deliveries int `yaml:"deliveries" help:"webhooks under way at once in this process"`
 	// AskWithin bounds the questions to the other services.
-	AskWithin time.Duration `yaml:"ask_within" help:"how long the other services may take to answer; what is late is missing in the dossier"`
+	AskWithin time.Duration `yaml:"ask_within" help:"how long the other services may take to answer (six times as long for the lead itself); what is late is missing in the dossier"`
 }
 
 // Webhook is where handoffs are delivered, and how they are signed.
@@ -87,6 +87,7 @@ type Deps struct {
 	// Access says who may use the API; nil: only callers on this machine.
 	Access   *pkgrpc.Access
 	Ingest   ingestv1.IngestServiceClient
+	Accounts ingestv1.AccountServiceClient
 	Scoring  scoringv1.ScoringServiceClient
 	Campaign campaignv1.CampaignServiceClient
 }
@@ -121,7 +122,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("handoff: %w", err)
 	}
 	evidence := feed.Evidence{
-		Ingest: deps.Ingest, Scoring: deps.Scoring, Campaign: deps.Campaign, Log: deps.Log, Within: cfg.AskWithin,
+		Ingest: deps.Ingest, Accounts: deps.Accounts, Scoring: deps.Scoring, Campaign: deps.Campaign, Log: deps.Log, Within: cfg.AskWithin,
 	}
 	s.deliverer = crm.NewDeliverer(crm.Options{
 		Bus: deps.Bus, Endpoint: endpoint, Collect: evidence.Collect, Log: deps.Log, Now: deps.Now, Workers: cfg.Deliveries,
@@ -135,7 +136,7 @@ func (s *Service) openLedger(cfg Config, routes Routes) error {
 	router := feed.Router{
 		Board:  s.board,
 		Views:  leadview.New(leadview.Deps{Redis: s.deps.Redis, Ingest: s.deps.Ingest, Scoring: s.deps.Scoring}),
-		Ingest: s.deps.Ingest, Facts: leadview.Facts, Policy: routes.Policy, Log: s.deps.Log, Within: cfg.AskWithin,
+		Ingest: s.deps.Ingest, Policy: routes.Policy, Log: s.deps.Log, Within: cfg.AskWithin,
 	}
 	var err error
 	s.ledger, err = ledger.New(ledger.Options[state]{
@@ -146,7 +147,6 @@ func (s *Service) openLedger(cfg Config, routes Routes) error {
 		Sources: []ledger.Source{
 			{Stream: bus.Scores, Kinds: []string{bus.KindState}},
 			{Stream: bus.Leads, Kinds: []string{bus.KindState}, Patient: true},
-			{Stream: bus.Handoff, Kinds: []string{bus.KindOutcome + ".*"}, Patient: true},
 		},
 		Enrich: func(ctx context.Context, ins []*ledger.Input) error {
 			if err := router.Enrich(ctx, ins); err != nil {

@@ -1,13 +1,21 @@
 package handoff_test
 
 import (
+	"errors"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/ledger"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
+	"github.com/nurturehq/nurture/services/handoff/internal/desk"
 )
 
 const merged = handoffv1.HandoffStatus_HANDOFF_STATUS_MERGED
@@ -39,6 +47,50 @@ func ready(r *room, lead string, from ...string) {
 	r.record(bus.Scores, lead, &scoringv1.State{}, &scoringv1.Event{Fact: &scoringv1.Event_Qualified{Qualified: &scoringv1.Qualified{
 		Score: &scoringv1.Score{LeadId: lead}, Why: "threshold", MergedFrom: from,
 	}}})
+}
+
+func TestALeadThatIsFoundReadyBeforeItsUnmergeIsKnownIsHandedOver(t *testing.T) {
+	crm := newCRM(t, always(200))
+	r := newRoom(t, setup{crm: crm})
+	closed := func(lead string) bool {
+		e, err := r.svc.Ledger().Get(t.Context(), lead)
+		return err == nil && e.State.GetTies().GetIntoLeadId() != ""
+	}
+	leads := []string{"early", "late"}
+	for _, lead := range leads {
+		r.others.know(someone(lead))
+		freeze(r, lead, "host")
+	}
+	for end := time.Now().Add(patience); !closed("early") || !closed("late"); {
+		if time.Now().After(end) {
+			t.Fatal("they never close")
+		}
+	}
+	// Scoring had not read of the merge of one, and had read of the unmerge of the other.
+	for lead, read := range map[string]uint64{"early": 0, "late": 1000} {
+		r.recordHaving(bus.Scores, lead, read, &scoringv1.State{}, &scoringv1.Event{Fact: &scoringv1.Event_Qualified{
+			Qualified: &scoringv1.Qualified{Score: &scoringv1.Score{LeadId: lead}, Why: "threshold"},
+		}})
+	}
+	for end := time.Now().Add(patience); ; {
+		if e, err := r.svc.Ledger().Get(t.Context(), "late"); err == nil && e.State.GetAhead() != nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("nobody remembers that it was found ready")
+		}
+	}
+	for _, lead := range leads {
+		separate(r, lead, "host")
+	}
+	r.until("late", "assigned", inStatus(assigned))
+	if w := crm.next(); w.dossier.GetLeadId() != "late" {
+		t.Errorf("sales got %v", w.dossier.GetLeadId())
+	}
+	if _, err := r.sales.GetHandoff(t.Context(), &handoffv1.GetHandoffRequest{LeadId: "early"}); status.Code(err) != codes.NotFound {
+		t.Errorf("one that scoring has to judge anew: %v", err)
+	}
+	verified(t, r)
 }
 
 func TestAPersonWhomSalesHasIsNotHandedOverAgainAsTheLeadItWasMergedInto(t *testing.T) {
@@ -129,6 +181,43 @@ func TestOfTwoLeadsThatSalesHasBothTheSurvivorsStayGoesOn(t *testing.T) {
 	r.until("lead-1", "closed", inStatus(merged))
 	if h := r.until("lead-2", "goes on", inStatus(accepted)); h.GetFromLeadId() != "" {
 		t.Fatalf("got %v", h)
+	}
+	verified(t, r)
+}
+
+func TestWhatSalesAnswersWhileLeadsAreMergedIsNotTurnedAway(t *testing.T) {
+	crm := newCRM(t, always(200))
+	r := newRoom(t, setup{crm: crm})
+	r.arrive("lead-1")
+	r.arrive("lead-2")
+	crm.next()
+	crm.next()
+	answers := func(lead string) codes.Code {
+		_, err := r.sales.Accept(t.Context(), &handoffv1.AcceptRequest{LeadId: lead, By: "ada"})
+		return status.Code(err)
+	}
+	freeze(r, "lead-1", "lead-3")
+	r.until("lead-1", "closed", inStatus(merged))
+	if got := answers("lead-1"); got != codes.Unavailable {
+		t.Errorf("the survivor has not heard of it: %v", got)
+	}
+	late, err := proto.Marshal(&handoffv1.AcceptRequest{LeadId: "lead-1", By: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.svc.Ledger().Update(t.Context(), "lead-1", ledger.Command{Kind: "accept", Data: late}); !errors.Is(err, desk.ErrMerging) {
+		t.Errorf("closed after it was looked up: %v", err)
+	}
+	adopt(r, "lead-1", "lead-3")
+	r.until("lead-3", "taken over", inStatus(assigned))
+	if got := answers("lead-1"); got != codes.OK {
+		t.Errorf("taken over: %v", got)
+	}
+	adopt(r, "lead-4", "lead-2") // and lead-4 has not closed
+	for end := time.Now().Add(10 * time.Second); answers("lead-2") != codes.Unavailable; {
+		if time.Now().After(end) {
+			t.Fatal("an answer is taken while it is not known who has the stay")
+		}
 	}
 	verified(t, r)
 }

@@ -64,10 +64,9 @@ func (o *others) ExplainScore(ctx context.Context, r *scoringv1.ExplainScoreRequ
 	}, nil
 }
 
-func (o *others) ListEnrollments(context.Context, *campaignv1.ListEnrollmentsRequest, ...grpc.CallOption) (*campaignv1.ListEnrollmentsResponse, error) {
-	return nil, status.Error(codes.NotFound, "campaign never saw it")
-}
-
-func (o *others) ListTouches(context.Context, *campaignv1.ListTouchesRequest, ...grpc.CallOption) (*campaignv1.ListTouchesResponse, error) {
-	return &campaignv1.ListTouchesResponse{Touches: []*campaignv1.Touch{{Id: "t1", Program: "welcome"}}}, nil
+func (o *others) ListEnrollments(_ context.Context, r *campaignv1.ListEnrollmentsRequest, _ ...grpc.CallOption) (*campaignv1.ListEnrollmentsResponse, error) {
+	if !r.GetWithTouches() {
+		return nil, status.Error(codes.NotFound, "campaign never saw it")
+	}
+	return &campaignv1.ListEnrollmentsResponse{Touches: []*campaignv1.Touch{{Id: "t1", Program: "welcome"}}}, nil
 }

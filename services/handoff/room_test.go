@@ -22,6 +22,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 	"github.com/nurturehq/nurture/pkg/rpc"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
@@ -190,13 +191,19 @@ func listen(tb testing.TB) net.Listener {
 }
 
 func someone(lead string) *leadv1.Lead {
-	return &leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@acme.example", FirstName: "Jo", Company: "Acme"}}
+	return leadtest.WithFacts(&leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@acme.example", FirstName: "Jo", Company: "Acme"}})
 }
 
 // record publishes a record as its owner would.
 func (r *room) record(stream, lead string, state proto.Message, events ...proto.Message) {
 	r.tb.Helper()
-	rec := &ledgerv1.Record{Id: lead}
+	r.recordHaving(stream, lead, 0, state, events...)
+}
+
+// recordHaving is record by an owner that had read LEADS up to a sequence.
+func (r *room) recordHaving(stream, lead string, read uint64, state proto.Message, events ...proto.Message) {
+	r.tb.Helper()
+	rec := &ledgerv1.Record{Id: lead, Applied: []*ledgerv1.Mark{{Stream: bus.Leads, Seq: read}}}
 	rec.State, _ = proto.Marshal(state)
 	for _, e := range events {
 		raw, _ := proto.Marshal(e)

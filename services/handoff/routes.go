@@ -62,6 +62,17 @@ func LoadRoutes(file string) (Routes, error) {
 	return ParseRoutes(file, raw)
 }
 
+// Conditions are those of all reps.
+func (r Routes) Conditions() []*expr.Program {
+	var list []*expr.Program
+	for _, rep := range r.Reps {
+		if prog, ok := rep.When.(*expr.Program); ok {
+			list = append(list, prog)
+		}
+	}
+	return list
+}
+
 // ParseRoutes is LoadRoutes of bytes at hand; file is used in errors.
 func ParseRoutes(file string, raw []byte) (Routes, error) {
 	f := defaultRoutes()

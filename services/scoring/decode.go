@@ -5,7 +5,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -51,6 +50,6 @@ func (p *profile) load() error {
 	if p.lead == nil {
 		p.lead = &leadv1.Lead{}
 	}
-	p.facts = leadview.Facts(p.lead)
+	p.facts = p.lead.GetFacts()
 	return nil
 }

@@ -48,7 +48,7 @@ func (s *Service) handovers(ctx context.Context, st *scoringv1.State) ([]byte, e
 			return nil, fmt.Errorf("read lead that hands over: %w", err)
 		}
 		if ties.Ready(other.State.GetTies(), a) {
-			all.Of = append(all.Of, handover(other.State, a))
+			all.Of = append(all.Of, handover(other.State, a, append([]string{st.GetScore().GetLeadId()}, st.GetTies().GetFromLeadIds()...)))
 		}
 	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(all)

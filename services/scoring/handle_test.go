@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/services/scoring/internal/model"
 
@@ -255,7 +256,7 @@ func BenchmarkFold(b *testing.B) {
 		kind := []string{"page_viewed", "email_clicked", "page_viewed", "form_submitted"}[i%4]
 		e := did(kind, now, "path", []string{"/pricing", "/blog"}[i%2])
 		e.OccurredAt = timestamppb.New(now)
-		data[i] = recordOf(b, &ingestv1.State{Lead: l.person}, e)
+		data[i] = recordOf(b, &ingestv1.State{Lead: leadtest.WithFacts(l.person)}, e)
 	}
 	b.ReportAllocs()
 	i := 0

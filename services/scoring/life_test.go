@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/stage"
 	"github.com/nurturehq/nurture/services/scoring/internal/model"
@@ -151,7 +152,7 @@ func eventLine(e *scoringv1.Event) string {
 // ingest folds a record of ingest.
 func (l *life) ingest(what string, events ...*ingestv1.Event) {
 	l.t.Helper()
-	l.fold(what, ledger.Input{Stream: bus.Leads, Kind: bus.KindState, Data: recordOf(l.t, &ingestv1.State{Lead: l.person}, events...)})
+	l.fold(what, ledger.Input{Stream: bus.Leads, Kind: bus.KindState, Data: recordOf(l.t, &ingestv1.State{Lead: leadtest.WithFacts(l.person)}, events...)})
 }
 
 func captured() *ingestv1.Event {

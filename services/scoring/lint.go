@@ -4,16 +4,21 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/nurturehq/nurture/pkg/expr"
+
 	"github.com/nurturehq/nurture/services/scoring/internal/model"
 )
 
-// Lint says what is wrong with a model file, with line and column; nil when
-// scoring can use it.
-func Lint(file string) error {
+// Lint reads a model file as scoring would, and gives its conditions. The error
+// says what is wrong with it, with line and column.
+func Lint(file string) ([]*expr.Program, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("read model: %w", err)
+		return nil, fmt.Errorf("read model: %w", err)
 	}
-	_, err = model.Parse(file, raw)
-	return err
+	m, err := model.Parse(file, raw)
+	if err != nil {
+		return nil, err
+	}
+	return m.Conditions, nil
 }

@@ -41,6 +41,9 @@ func (t *turn) follow(p *profile, events []*ingestv1.Event) error {
 	}
 	score.Own(t.state, t.lead, t.seq)
 	t.told = true
+	for _, lead := range news.Left {
+		t.part(lead)
+	}
 	switch {
 	case news.Closed:
 		t.note(ReasonMerged)
@@ -55,6 +58,22 @@ func (t *turn) follow(p *profile, events []*ingestv1.Event) error {
 		t.note(ReasonRestored)
 	}
 	return nil
+}
+
+// maxAsked bounds what is remembered for leads that left.
+const maxAsked = 100
+
+// part leaves to a lead that is one of its own again what it asked for: it is not
+// this one's to be answered.
+func (t *turn) part(lead string) {
+	t.state.StaysOf = slices.DeleteFunc(t.state.GetStaysOf(), func(l string) bool { return l == lead })
+	rule := t.state.GetFastTrackRule()
+	if rule == "" || t.state.GetFastTrackLeadId() != lead {
+		return
+	}
+	t.settle()
+	t.state.Asked = append(t.state.GetAsked(), &scoringv1.Asked{LeadId: lead, Rule: rule, At: t.stamp})
+	t.state.Asked = t.state.Asked[max(0, len(t.state.GetAsked())-maxAsked):]
 }
 
 // reopen lets a lead that was merged go on where it was.
@@ -107,14 +126,25 @@ func (t *turn) take(view []byte) error {
 }
 
 // inherit takes over what a merged lead asked for and sales has not answered, and
-// what sales, who gave it back, still wants to see of it.
+// what sales, who gave it back, still wants to see of it. What it asked for is not
+// taken over when its stay with sales is: there it is answered, or was already.
 func (t *turn) inherit(h *scoringv1.Handover) {
 	if h.GetOwedPoints() > t.state.GetOwedPoints() {
 		t.state.OwedPoints, t.state.FlippedAt = h.GetOwedPoints(), h.GetFlippedAt()
 	}
-	if h.GetFastTrackRule() != "" && t.state.GetFastTrackRule() == "" && t.mayHurry(t.now) {
-		t.state.FastTrackRule = h.GetFastTrackRule()
+	from := h.GetTie().GetLeadId()
+	had := slices.Contains(t.state.GetStaysOf(), from)
+	t.state.StaysOf = slices.DeleteFunc(t.state.GetStaysOf(), func(l string) bool { return l == from })
+	if h.GetFastTrackRule() == "" || had || t.state.GetFastTrackRule() != "" || !t.mayHurry(t.now) {
+		return
 	}
+	if h.GetTie().GetBack() {
+		if t.state.GetFlippedAt().AsTime().After(h.GetFlippedAt().AsTime()) {
+			return // it asked before, too, and had its answer
+		}
+		from = t.lead
+	}
+	t.asks(h.GetFastTrackRule(), from)
 }
 
 // closed is the record of a lead that turned out to be another one: it waits for
@@ -137,11 +167,20 @@ func (t *turn) orTies(wake time.Time) time.Time {
 }
 
 // handover is what a lead hands over to one it was merged into, or gives back to
-// one that was merged into it.
-func handover(s *scoringv1.State, tie *leadv1.Tie) *scoringv1.Handover {
+// one that was merged into it, and to those that this one is.
+func handover(s *scoringv1.State, tie *leadv1.Tie, to []string) *scoringv1.Handover {
 	h := &scoringv1.Handover{Tie: tie, Shares: s.GetShares(), Hits: s.GetHits()}
 	if !tie.GetBack() {
-		h.FastTrackRule, h.OwedPoints, h.FlippedAt = s.GetFastTrackRule(), s.GetOwedPoints(), s.GetFlippedAt()
+		h.OwedPoints, h.FlippedAt = s.GetOwedPoints(), s.GetFlippedAt()
+		if !stage.IsWithSales(s.GetStageBefore()) { // there it is answered
+			h.FastTrackRule = s.GetFastTrackRule()
+		}
+		return h
+	}
+	for _, a := range s.GetAsked() {
+		if slices.Contains(to, a.GetLeadId()) {
+			h.FastTrackRule, h.FlippedAt = a.GetRule(), a.GetAt()
+		}
 	}
 	return h
 }

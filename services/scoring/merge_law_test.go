@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	"github.com/nurturehq/nurture/pkg/ties"
 	"github.com/nurturehq/nurture/services/scoring/internal/score"
@@ -35,6 +36,8 @@ type people struct {
 	unread map[string][]ledger.Input
 	states map[string]*scoringv1.State
 	wakes  map[string]time.Time
+	// ready counts how often sales was told of each lead.
+	ready map[string]int
 }
 
 type act struct {
@@ -47,7 +50,7 @@ func leadNames() []string { return []string{"a", "b", "c", "d"} }
 func newPeople(t *rapid.T, f folder) *people {
 	p := &people{
 		t: t, folder: f, now: birth, parent: map[string]string{}, merges: map[string]string{}, unread: map[string][]ledger.Input{},
-		states: map[string]*scoringv1.State{}, wakes: map[string]time.Time{},
+		states: map[string]*scoringv1.State{}, wakes: map[string]time.Time{}, ready: map[string]int{},
 	}
 	for _, lead := range leadNames() {
 		p.tell(lead, captured())
@@ -80,7 +83,7 @@ func (p *people) tell(lead string, events ...*ingestv1.Event) {
 	p.seq++
 	p.now = p.now.Add(time.Minute)
 	from := slices.DeleteFunc(p.group(lead), func(l string) bool { return l == lead })
-	s := &ingestv1.State{Lead: &leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@a.example"}}, MergedFrom: from}
+	s := &ingestv1.State{Lead: leadtest.WithFacts(&leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{Email: lead + "@a.example"}}), MergedFrom: from}
 	if into := p.parent[lead]; into != "" {
 		s.MergedInto = &ingestv1.Merge{Id: p.merges[lead], IntoLeadId: into}
 	}
@@ -155,7 +158,7 @@ func (p *people) wake(lead string) {
 	st, all := p.states[lead], &scoringv1.Handovers{}
 	for _, a := range st.GetTies().GetAwaited() {
 		if other := p.states[a.GetLeadId()]; ties.Ready(other.GetTies(), a) {
-			all.Of = append(all.Of, handover(other, a))
+			all.Of = append(all.Of, handover(other, a, p.group(lead)))
 		}
 	}
 	p.fold(ledger.Input{Lead: lead, Kind: "due", View: p.encode(all), Time: p.now})
@@ -179,6 +182,11 @@ func (p *people) fold(in ledger.Input) {
 	}
 	if !ch.Same {
 		p.states[in.Lead], p.wakes[in.Lead] = ch.State, ch.WakeAt
+	}
+	for _, e := range ch.Events {
+		if e, ok := e.(*scoringv1.Event); ok && e.GetQualified() != nil {
+			p.ready[in.Lead]++
+		}
 	}
 }
 

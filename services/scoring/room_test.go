@@ -17,6 +17,7 @@ import (
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/bus/bustest"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	"github.com/nurturehq/nurture/pkg/ledger/ledgertest"
 	pkgrpc "github.com/nurturehq/nurture/pkg/rpc"
 	"github.com/nurturehq/nurture/services/scoring"
@@ -97,9 +98,9 @@ func (r *room) publish(stream, lead string, state proto.Message, events ...proto
 }
 
 func person(lead string) *ingestv1.State {
-	return &ingestv1.State{Lead: &leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{
+	return &ingestv1.State{Lead: leadtest.WithFacts(&leadv1.Lead{LeadId: lead, Profile: &leadv1.Profile{
 		Email: "ada@example.com", FirstName: "Ada", Employees: 300, Country: "DE",
-	}}}
+	}})}
 }
 
 func captured() proto.Message {

@@ -1,6 +1,8 @@
 package scoring
 
 import (
+	"slices"
+
 	"github.com/nurturehq/nurture/pkg/stage"
 	"github.com/nurturehq/nurture/services/scoring/internal/score"
 
@@ -17,7 +19,7 @@ func (t *turn) salesFact(e *handoffv1.Event) {
 		t.trigger(stage.Assigned)
 	case *handoffv1.Event_Accepted:
 		t.note(ReasonSales)
-		t.state.FastTrackRule = ""
+		t.settle()
 		t.trigger(stage.Accepted)
 	case *handoffv1.Event_Rejected:
 		t.note(ReasonSales)
@@ -33,10 +35,10 @@ func (t *turn) salesFact(e *handoffv1.Event) {
 		t.note(ReasonSales)
 		t.answered(&scoringv1.Answered{Stage: leadv1.Stage_STAGE_DISQUALIFIED, Reason: fact.Disqualified.GetReason()})
 		t.trigger(stage.Disqualified)
-		t.state.FastTrackRule = ""
+		t.settle()
 	case *handoffv1.Event_TakenOver:
 		t.note(ReasonSales)
-		t.takenOver(fact.TakenOver.GetStatus())
+		t.takenOver(fact.TakenOver)
 	case *handoffv1.Event_GivenBack:
 		t.note(ReasonSales)
 		t.state.Score.Qualified = false
@@ -49,7 +51,7 @@ func (t *turn) salesFact(e *handoffv1.Event) {
 
 func (t *turn) outcome(o *handoffv1.OutcomeRecorded) {
 	answer := &scoringv1.Answered{AmountMinor: o.GetAmountMinor(), Currency: o.GetCurrency()}
-	t.state.FastTrackRule = ""
+	t.settle()
 	switch o.GetOutcome() {
 	case handoffv1.Outcome_OUTCOME_SALES_QUALIFIED:
 		t.trigger(stage.Confirmed)
@@ -86,17 +88,47 @@ func (t *turn) answered(a *scoringv1.Answered) {
 // weighed by a person and found too light.
 func (t *turn) giveBack() {
 	t.state.Score.Qualified = false
-	t.state.FastTrackRule = ""
+	t.settle()
 	t.state.FlippedAt = t.stamp
 	t.state.OwedPoints = t.model.Renew
 }
 
 // takenOver follows what sales did with this person under another id: the stage
-// is where that one was. Its answers were counted there.
-func (t *turn) takenOver(status handoffv1.HandoffStatus) {
-	t.state.FastTrackRule = ""
-	for _, on := range taken(status) {
+// is where that one was. Its answers were counted there. A lead that is still
+// merged goes on from there when it is one of its own again.
+func (t *turn) takenOver(o *handoffv1.TakenOver) {
+	t.settle()
+	if from := o.GetFromLeadId(); from != "" && !slices.Contains(t.state.GetStaysOf(), from) {
+		t.state.StaysOf = append(t.state.GetStaysOf(), from)
+	}
+	merged := t.state.GetScore().GetStage() == leadv1.Stage_STAGE_MERGED
+	at := t.state.GetScore().GetStage()
+	if merged {
+		at = t.state.GetStageBefore()
+	}
+	if leftSales(o.GetStatus()) {
+		if !stage.IsWithSales(at) {
+			return // it knows that already
+		}
+		t.giveBack()
+	}
+	for _, on := range taken(o.GetStatus()) {
+		if merged {
+			t.state.StageBefore = stage.Next(t.state.GetStageBefore(), on).To
+			continue
+		}
 		t.trigger(on)
+	}
+}
+
+// leftSales reports whether a stay ended with the lead being marketing's again.
+func leftSales(status handoffv1.HandoffStatus) bool {
+	switch status {
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_REJECTED, handoffv1.HandoffStatus_HANDOFF_STATUS_RECYCLED,
+		handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -115,6 +147,12 @@ func taken(status handoffv1.HandoffStatus) []stage.Trigger {
 		return []stage.Trigger{stage.Assigned, stage.Lost}
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_DISQUALIFIED:
 		return []stage.Trigger{stage.Disqualified}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_REJECTED:
+		return []stage.Trigger{stage.Rejected}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_RECYCLED:
+		return []stage.Trigger{stage.Rejected, stage.Recycled}
+	case handoffv1.HandoffStatus_HANDOFF_STATUS_WITHDRAWN:
+		return []stage.Trigger{stage.Restored}
 	default:
 		return nil
 	}

@@ -147,7 +147,7 @@ func (t *turn) suppress(suppressed bool) {
 	lifted := t.state.GetSuppressed() && !suppressed
 	t.state.Suppressed = suppressed
 	if suppressed {
-		t.state.FastTrackRule = ""
+		t.settle()
 	}
 	if lifted && t.state.GetScore().GetStage() == leadv1.Stage_STAGE_SUPPRESSED {
 		t.trigger(stage.Resumed)
@@ -209,11 +209,22 @@ func (t *turn) fastTrack(a *leadv1.Activity, at time.Time, p *profile) error {
 		t.note(ReasonFastTrack)
 		t.told = true
 		t.remember(a, fast+rule.ID, 0, at)
-		t.state.FastTrackRule = rule.ID
+		t.asks(rule.ID, t.origin)
 		return nil
 	}
 	return nil
 }
+
+// asks keeps that a fast track rule fired for a lead, which may be one that was
+// merged into this one; settle that there is nothing to answer any more.
+func (t *turn) asks(rule, lead string) {
+	if lead == t.lead {
+		lead = ""
+	}
+	t.state.FastTrackRule, t.state.FastTrackLeadId = rule, lead
+}
+
+func (t *turn) settle() { t.asks("", "") }
 
 // mayHurry reports whether a fast track means something now: not for a lead that
 // sales has, that is closed for good or suppressed, and not for old evidence.

@@ -91,7 +91,7 @@ func (t *turn) takeBack(a *leadv1.Activity) {
 	still := slices.ContainsFunc(left, func(h *scoringv1.CountedHit) bool { return h.GetRule() == fast+rule })
 	for _, c := range t.state.GetCorrections() {
 		if rule != "" && !still && c.GetRule() == fast+rule && c.GetAt().AsTime().Equal(t.now) {
-			t.state.FastTrackRule = ""
+			t.settle()
 		}
 	}
 }

@@ -82,6 +82,8 @@ type Change struct {
 	// WakeAt is when the lead wants to be looked at again; zero for never.
 	WakeAt time.Time
 	Reason string
+	// Urgent: a person waits for a touch that is planned here.
+	Urgent bool
 	// Same: nothing changed, no record is needed.
 	Same bool
 	// Tombstone: the lead is forgotten.
@@ -96,7 +98,10 @@ type Turn struct {
 	activity *leadv1.Activity
 	recycled bool
 	asked    bool
-	entered  map[string]bool
+	// hurried: what stands before the mail that was asked for goes ahead.
+	hurried bool
+	urgent  bool
+	entered map[string]bool
 	// arrived are the enrollments that reached their step by this very activity:
 	// it cannot be what they await there.
 	arrived map[string]bool
@@ -233,7 +238,7 @@ func (t *Turn) End() Change {
 		return Change{State: t.s, Same: true, Reason: t.named(Unmoved)}
 	}
 	t.s.View.Programs = t.programs()
-	return Change{State: t.s, Events: t.events, WakeAt: t.wakeAt(), Reason: t.named(Told)}
+	return Change{State: t.s, Events: t.events, WakeAt: t.wakeAt(), Reason: t.named(Told), Urgent: t.urgent}
 }
 
 func (t *Turn) named(otherwise string) string {

@@ -206,6 +206,23 @@ func TestASecondOutcomeChangesNothing(t *testing.T) {
 	}
 }
 
+func TestATouchThatIsPutOffTwiceGivesBothClaimsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, welcome)
+	w.captured()
+	w.stage(leadv1.Stage_STAGE_NURTURING)
+	w.outcome("lead-1-t1", campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, w.now.Add(time.Hour))
+	for _, told := range []struct{ claim, want uint64 }{{7, 7}, {0, 7}, {9, 9}, {7, 9}} {
+		before := w.state.Touches[0].ReturnedClaim
+		w.turn(func(turn *journey.Turn) {
+			turn.Settled(&campaignv1.Outcome{TouchId: "lead-1-t1", Status: campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED, Claim: told.claim})
+		})
+		if got := w.state.Touches[0].ReturnedClaim; got != told.want || w.last.Same != (before == got) {
+			t.Errorf("claim %d told: %d is given back, want %d; change %+v", told.claim, got, told.want, w.last)
+		}
+	}
+}
+
 func TestAPlannedTouchThatNobodyAnsweredIsPlannedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, welcome)

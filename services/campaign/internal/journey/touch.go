@@ -2,6 +2,7 @@ package journey
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -40,23 +41,65 @@ func settledWhy(touch *campaignv1.Touch) string {
 }
 
 // plan intends the next touch. A lead has at most one touch on its way at any
-// time, so that the frequency cap sees every send and priority decides who goes first.
+// time, so that the frequency cap sees every send. What the lead asked for goes
+// first, then priority decides.
 func (t *Turn) plan() {
 	if t.onItsWay() {
+		t.hurry()
 		return
 	}
-	for _, e := range t.active() {
-		p := t.book.Version(e.Version)
-		step, _ := p.Step(e.Step)
-		if step.Kind != program.Email {
-			continue
-		}
-		if e.TouchId != "" && !t.isDue(e) {
+	writers := t.active()
+	slices.SortStableFunc(writers, func(a, b *campaignv1.Enrollment) int { return rank(t.transactional(a)) - rank(t.transactional(b)) })
+	for _, e := range writers {
+		step, writes := t.writes(e)
+		if !writes || e.TouchId != "" && !t.isDue(e) {
 			continue
 		}
 		t.planTouch(e, step)
 		return
 	}
+}
+
+func rank(transactional bool) int {
+	if transactional {
+		return 0
+	}
+	return 1
+}
+
+// writes reports whether an enrollment stands at a mail, and which.
+func (t *Turn) writes(e *campaignv1.Enrollment) (program.Step, bool) {
+	step, _ := t.book.Version(e.Version).Step(e.Step)
+	return step, step.Kind == program.Email
+}
+
+// hurry lets the touch on its way go ahead of the sender's backlog when somebody
+// asked for a mail that has to wait for it: the mails of a lead keep their order.
+func (t *Turn) hurry() {
+	if !t.asked || t.hurried || !t.isWaitedFor() {
+		return
+	}
+	t.hurried = true
+	for _, touch := range slices.Backward(t.s.Touches) {
+		if touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_PLANNED {
+			t.intend(touch, true)
+			return
+		}
+	}
+}
+
+// isWaitedFor reports whether a person waits for a mail that is not planned yet.
+func (t *Turn) isWaitedFor() bool {
+	return slices.ContainsFunc(t.active(), func(e *campaignv1.Enrollment) bool {
+		_, writes := t.writes(e)
+		return writes && e.TouchId == "" && t.transactional(e)
+	})
+}
+
+// intend tells the sender of a planned touch.
+func (t *Turn) intend(touch *campaignv1.Touch, urgent bool) {
+	t.urgent = t.urgent || urgent
+	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: cloned(touch), Urgent: urgent}}})
 }
 
 func (t *Turn) onItsWay() bool {
@@ -84,7 +127,7 @@ func (t *Turn) planTouch(e *campaignv1.Enrollment, s program.Step) {
 	}
 	touch.Status, touch.Reason = campaignv1.TouchStatus_TOUCH_STATUS_PLANNED, "planned"
 	e.DueAt = timestamppb.New(t.now.Add(Watchdog))
-	t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: cloned(touch)}}})
+	t.intend(touch, t.transactional(e))
 }
 
 // replan gives touches that never got an outcome to the sender once more.
@@ -95,7 +138,7 @@ func (t *Turn) replan() {
 			continue
 		}
 		e.DueAt = timestamppb.New(t.now.Add(Watchdog))
-		t.emit(&campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: cloned(touch)}}})
+		t.intend(touch, t.transactional(e))
 	}
 }
 
@@ -109,18 +152,31 @@ func (t *Turn) Settled(o *campaignv1.Outcome) {
 	case touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS && isKnown(o.Status):
 		t.correct(touch, o)
 		return
-	case !open(touch), touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED && o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED:
+	case !open(touch):
 		t.reason = AlreadySettled
+		return
+	case touch.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED && o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED:
+		t.reason = AlreadySettled
+		t.giveBack(touch, o)
 		return
 	}
 	e := t.enrollment(touch.EnrollmentId)
 	if o.Status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED {
+		t.giveBack(touch, o)
 		t.hold(e, touch, o)
 	} else {
 		t.close(touch, o)
 		t.believe(touch, "")
 	}
 	t.run()
+}
+
+// giveBack notes that the claim of an attempt stands against nobody any more.
+func (t *Turn) giveBack(touch *campaignv1.Touch, o *campaignv1.Outcome) {
+	if o.GetClaim() > touch.GetReturnedClaim() {
+		touch.ReturnedClaim = o.GetClaim()
+		t.change(AlreadySettled)
+	}
 }
 
 // correct settles a touch, ambiguous until now, by what is known after all.

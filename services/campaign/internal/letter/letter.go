@@ -6,6 +6,7 @@ package letter
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,6 +28,9 @@ var ErrTooLong = errors.New("the rendered text is too long")
 type Source struct {
 	// Name of the template, e.g. "welcome-hello".
 	Name string
+	// Path is where its files lie, as far as Name, for error messages; no part of
+	// the content. Empty: only Name is known.
+	Path string `json:"-"`
 	// HTML and Text are the contents of <name>.html.liquid and <name>.txt.liquid.
 	HTML, Text string
 }
@@ -54,8 +58,9 @@ func NewWriter(links map[string]string) *Writer {
 // Parse checks both parts of a template. The error joins everything that is
 // wrong, each as "file:line:column: what; what to do".
 func (w *Writer) Parse(src Source) (*Letter, error) {
-	html, htmlErr := w.parse(w.html, src.Name+".html.liquid", src.HTML)
-	text, textErr := w.parse(w.plain, src.Name+".txt.liquid", src.Text)
+	path := cmp.Or(src.Path, src.Name)
+	html, htmlErr := w.parse(w.html, path+".html.liquid", src.HTML)
+	text, textErr := w.parse(w.plain, path+".txt.liquid", src.Text)
 	if err := errors.Join(htmlErr, textErr); err != nil {
 		return nil, err
 	}

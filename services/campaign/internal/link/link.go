@@ -10,9 +10,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -54,7 +56,10 @@ type Token struct {
 }
 
 // Signer makes and checks tokens. It is safe for concurrent use.
-type Signer struct{ keys [][]byte }
+type Signer struct {
+	// macs are begun with one key each, ready to be used again. The first one signs.
+	macs []*sync.Pool
+}
 
 // NewSigner takes keys written in hexadecimal or base64. The first signs, all of
 // them verify, so that a key can be replaced while old mails are still around.
@@ -68,7 +73,7 @@ func NewSigner(keys []string) (*Signer, error) {
 		if err != nil || len(raw) < MinKey {
 			return nil, fmt.Errorf("link key %d is not %d or more bytes in hex or base64: make one with `openssl rand -hex 32`", i+1, MinKey)
 		}
-		s.keys = append(s.keys, raw)
+		s.macs = append(s.macs, &sync.Pool{New: func() any { return hmac.New(sha256.New, raw) }})
 	}
 	return s, nil
 }
@@ -83,19 +88,20 @@ func decodeKey(k string) ([]byte, error) {
 // macSize is 128 bits: enough that nobody guesses, short enough for a text mail.
 const macSize = 16
 
-// encoding is strict, so that every token has exactly one spelling.
+// encoding is strict, so that every token has exactly one spelling; but it passes
+// over line breaks.
 func encoding() *base64.Encoding { return base64.RawURLEncoding.Strict() }
 
 // Sign gives the token as it stands in a link.
 func (s *Signer) Sign(t Token) string {
 	payload := t.payload()
-	return encoding().EncodeToString(append(payload, s.mac(s.keys[0], payload)...))
+	return encoding().EncodeToString(append(payload, s.mac(0, payload)...))
 }
 
 // Verify reads a token of one kind. The error is ErrInvalid, whatever is wrong.
 func (s *Signer) Verify(kind Kind, text string) (Token, error) {
 	raw, err := encoding().DecodeString(text)
-	if err != nil || len(raw) <= macSize {
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(raw) <= macSize {
 		return Token{}, ErrInvalid
 	}
 	payload, mac := raw[:len(raw)-macSize], raw[len(raw)-macSize:]
@@ -122,14 +128,16 @@ func (s *Signer) Verify(kind Kind, text string) (Token, error) {
 
 func (s *Signer) signed(payload, mac []byte) bool {
 	ok := false
-	for _, key := range s.keys {
-		ok = hmac.Equal(mac, s.mac(key, payload)) || ok
+	for i := range s.macs {
+		ok = hmac.Equal(mac, s.mac(i, payload)) || ok
 	}
 	return ok
 }
 
-func (s *Signer) mac(key, payload []byte) []byte {
-	h := hmac.New(sha256.New, key)
+func (s *Signer) mac(key int, payload []byte) []byte {
+	h := s.macs[key].Get().(hash.Hash) //nolint:forcetypeassert,errcheck // nothing else is put there
+	defer s.macs[key].Put(h)
+	h.Reset()
 	h.Write(payload)
 	return h.Sum(nil)[:macSize]
 }

@@ -67,6 +67,8 @@ type compiler struct {
 	src    source
 	paper  *paper
 	writer *letter.Writer
+
+	conditions []*expr.Program
 }
 
 func (c *compiler) program() *Program {
@@ -84,6 +86,7 @@ func (c *compiler) program() *Program {
 		c.checkGraph(p.Steps) // a way to an unknown step would only be told twice
 	}
 	c.letters(p)
+	p.Conditions = c.conditions
 	return p
 }
 
@@ -95,6 +98,7 @@ func (c *compiler) condition(text string, at ...any) *expr.Program {
 	line, column := c.paper.text(at...)
 	prog, err := c.env.Compile(c.paper.file, line, column, text)
 	c.paper.add(err)
+	c.conditions = append(c.conditions, prog)
 	return prog
 }
 

@@ -49,6 +49,8 @@ type Program struct {
 	Enroll    Enroll
 	// Exit and Goal are nil when the program has none.
 	Exit, Goal *expr.Program
+	// Conditions are those of all its parts.
+	Conditions []*expr.Program
 	Rules      gate.Rules
 	Steps      []Step
 	// Links are the constants its templates use.

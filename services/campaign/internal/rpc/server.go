@@ -60,7 +60,11 @@ func (s *Server) ListEnrollments(ctx context.Context, req *campaignv1.ListEnroll
 	if err != nil {
 		return nil, fmt.Errorf("list enrollments of %s: %w", req.GetLeadId(), err)
 	}
-	return &campaignv1.ListEnrollmentsResponse{Enrollments: e.State.GetEnrollments()}, nil
+	resp := &campaignv1.ListEnrollmentsResponse{Enrollments: e.State.GetEnrollments()}
+	if req.GetWithTouches() {
+		resp.Touches = e.State.GetTouches()
+	}
+	return resp, nil
 }
 
 // BatchGetEnrollments answers the leads that campaign knows, in the order asked.

@@ -23,7 +23,7 @@ func BenchmarkMails(b *testing.B) {
 		opts.Batch, opts.Workers, opts.AttemptTimeout = 512, 2, time.Minute
 		d.Pool = sender.NewPool(sender.PoolOptions{Addr: o.addr, TLS: sender.TLSNone, Connections: 8})
 	})
-	want := uint64(3 * b.N) //nolint:gosec // records, claims and outcomes
+	want := uint64(3 * b.N) //nolint:gosec // plans, claims and outcomes
 	for o.messages() < want {
 		<-time.After(5 * time.Millisecond)
 	}

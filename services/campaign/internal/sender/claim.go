@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,41 +19,68 @@ import (
 // machines differ.
 const clockSlack = 5 * time.Second
 
-// claim gets the right to attempt a job, for ever. A job that must not be
-// attempted now is done, or put off, afterwards.
-func (s *Sender) claim(ctx context.Context, j *job) {
+// claim gets the right to attempt some jobs, for ever, all at once. A job that
+// must not be attempted now is done, or put off, afterwards.
+func (s *Sender) claim(ctx context.Context, jobs []*job) {
 	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
 	defer cancel()
-	msg, err := s.claimMsg(j)
-	if err == nil {
-		err = s.log.put(ctx, msg, 0)
+	var asking, taken []*job
+	var msgs []*nats.Msg
+	for _, j := range jobs {
+		msg, err := s.claimMsg(j, 0)
+		if err != nil {
+			s.unclaimed(ctx, j, err)
+			continue
+		}
+		asking, msgs = append(asking, j), append(msgs, msg)
 	}
-	if errors.Is(err, bus.ErrConflict) {
-		err = s.contest(ctx, j)
+	stored := s.Bus.PublishAll(ctx, s.pace, msgs)
+	for i, j := range asking {
+		switch err := stored[i].Err; {
+		case err == nil:
+			j.claim = stored[i].Seq
+		case errors.Is(err, bus.ErrConflict):
+			taken = append(taken, j)
+		default:
+			s.unclaimed(ctx, j, err)
+		}
 	}
-	if err != nil {
-		s.Log.WarnContext(ctx, "claim a touch", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
-		j.later = putOff
-	}
+	together(taken, func(j *job) {
+		if err := s.contest(ctx, j); err != nil {
+			s.unclaimed(ctx, j, err)
+		}
+	})
 }
 
-func (s *Sender) claimMsg(j *job) (*nats.Msg, error) {
+func (s *Sender) unclaimed(ctx context.Context, j *job, err error) {
+	s.Log.WarnContext(ctx, "claim a touch", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
+	j.later = putOff
+}
+
+// claimMsg is a claim that holds if the touch's last one has this sequence, 0
+// for none.
+func (s *Sender) claimMsg(j *job, last uint64) (*nats.Msg, error) {
 	data, err := proto.Marshal(&campaignv1.Claim{
 		TouchId: j.touch.GetId(), Sender: s.id, At: timestamppb.New(s.Now()), Plan: j.msg.Seq,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode claim: %w", err)
 	}
-	return &nats.Msg{Subject: claimOf(j.msg.Lead, j.touch.GetId()), Data: data, Header: nats.Header{}}, nil
+	return bus.ExpectLast(&nats.Msg{Subject: claimOf(j.msg.Lead, j.touch.GetId()), Data: data}, last), nil
 }
 
-// contest gets a claim that exists, if that is right. An error puts the job off.
+// contest gets a claim that exists, if that is right: one that was given back is
+// taken over, our own holds. An error puts the job off.
 func (s *Sender) contest(ctx context.Context, j *job) error {
 	f, err := s.inspect(ctx, j)
 	if err != nil || f.meaning != returned {
 		return err
 	}
-	return s.takeOver(ctx, j, f.seq)
+	msg, err := s.claimMsg(j, f.seq)
+	if err == nil {
+		j.claim, err = s.Bus.Publish(ctx, msg)
+	}
+	return err
 }
 
 // withhold settles a job that the gates hold back. Whatever they say now, a
@@ -98,20 +124,20 @@ func (s *Sender) inspect(ctx context.Context, j *job) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	settled, err := s.exists(ctx, j, j.touch.GetId())
-	if err != nil || settled {
-		j.done = settled
-		return finding{}, err
-	}
-	back, err := s.exists(ctx, j, deferredID(j.touch.GetId(), held.GetPlan()))
+	states, err := s.States(ctx, []string{j.msg.Lead}) // after the claim was read: what its holder told is in it
 	if err != nil {
-		return finding{}, err
+		return finding{}, fmt.Errorf("read own state: %w", err)
 	}
+	j.state = states[j.msg.Lead]
+	touch := j.current()
 	age := s.Now().Sub(raw.Time)
 	switch {
-	case back:
+	case touch == nil:
+		j.done = true // settled, or put off: it will be planned again
+	case touch.GetReturnedClaim() == raw.Sequence:
 		return finding{raw.Sequence, returned}, nil
 	case held.GetSender() == s.id:
+		j.claim = raw.Sequence
 		return finding{raw.Sequence, own}, nil
 	case age < s.o.AttemptTimeout+clockSlack:
 		j.later = s.o.AttemptTimeout + clockSlack - age
@@ -133,25 +159,6 @@ func (s *Sender) heldClaim(ctx context.Context, j *job) (*jetstream.RawStreamMsg
 	return raw, held, nil
 }
 
-// exists reports whether an outcome of this id was published.
-func (s *Sender) exists(ctx context.Context, j *job, id string) (bool, error) {
-	_, err := s.Bus.LastMsg(ctx, bus.Campaign, bus.Subject(bus.Campaign, j.msg.Lead, bus.KindOutcome, id))
-	if errors.Is(err, bus.ErrNoMessage) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// takeOver claims a touch whose last holder gave it back: it told that the
-// server certainly did not take the mail.
-func (s *Sender) takeOver(ctx context.Context, j *job, last uint64) error {
-	msg, err := s.claimMsg(j)
-	if err != nil {
-		return err
-	}
-	return s.log.put(ctx, msg, last)
-}
-
 // abandon settles a touch whose holder vanished between its claim and its
 // outcome: nobody knows whether the mail went out.
 func (s *Sender) abandon(ctx context.Context, j *job, raw *jetstream.RawStreamMsg, held *campaignv1.Claim) {
@@ -159,10 +166,4 @@ func (s *Sender) abandon(ctx context.Context, j *job, raw *jetstream.RawStreamMs
 	if s.parkAmbiguous(ctx, j, raw) {
 		s.settle(ctx, j, outcome{status: campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS, reason: reasonClaimOrphan})
 	}
-}
-
-// deferredID is the id of the outcome that puts one plan of a touch off: each
-// plan may be put off once, and the touch itself may still be settled.
-func deferredID(touch string, plan uint64) string {
-	return touch + "-" + strconv.FormatUint(plan, 10)
 }

@@ -19,7 +19,7 @@ const wave = 64
 // attemptAll claims, looks once more, and sends, wave after wave.
 func (s *Sender) attemptAll(ctx context.Context, jobs []*job) {
 	for some := range slices.Chunk(jobs, max(wave, 32*s.Pool.Connections())) {
-		together(some, func(j *job) { s.claim(ctx, j) })
+		s.claim(ctx, some)
 		claimed := open(some)
 		if len(claimed) == 0 {
 			continue
@@ -72,7 +72,7 @@ func (s *Sender) deliver(ctx context.Context, j *job) {
 		return
 	}
 	began := s.Now()
-	a := s.Pool.Send(ctx, m)
+	a := s.Pool.Send(ctx, j.class, m)
 	s.metrics.attempt(span, a, s.Now().Sub(began))
 	s.conclude(store, j, a, m.MessageID)
 }

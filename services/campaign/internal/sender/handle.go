@@ -17,8 +17,8 @@ import (
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 )
 
-// The flow, read top to bottom: records that plan touches become jobs; fresh
-// facts pass the gates; what may be sent is claimed, looked at once more,
+// The flow, read top to bottom: records that plan touches of the queue's class
+// become jobs; fresh facts pass the gates; what may be sent is claimed, looked at once more,
 // composed, handed over; every job ends with an outcome that is durable before
 // its record is acknowledged.
 
@@ -26,10 +26,13 @@ import (
 type job struct {
 	msg     bus.Msg
 	touch   *campaignv1.Touch
+	class   Class
 	lead    *leadv1.Lead
 	state   *campaignv1.State
 	program *program.Program
 	step    program.Step
+	// claim is the sequence of the claim that this job holds; 0 while it has none.
+	claim uint64
 	// done says that nothing more is to be done about it.
 	done bool
 	// later gives its record back: it is delivered again after a while.
@@ -39,8 +42,8 @@ type job struct {
 // putOff is how long a record waits when something that sending needs is away.
 const putOff = 2 * time.Second
 
-func (s *Sender) handle(ctx context.Context, msgs []bus.Msg) {
-	jobs := s.jobs(ctx, msgs)
+func (s *Sender) handle(ctx context.Context, class Class, msgs []bus.Msg) {
+	jobs := s.jobs(ctx, class, msgs)
 	if len(jobs) == 0 {
 		return
 	}
@@ -53,7 +56,7 @@ func (s *Sender) handle(ctx context.Context, msgs []bus.Msg) {
 	}
 	s.decide(work, jobs)
 	sending := open(jobs)
-	if err := s.ready(ctx, sending); err != nil {
+	if err := s.ready(ctx, class, sending); err != nil {
 		s.Log.WarnContext(ctx, "planned touches wait: the SMTP server cannot be reached", "touches", len(sending), "error", err)
 		giveBack(sending, putOff)
 	} else {
@@ -62,33 +65,35 @@ func (s *Sender) handle(ctx context.Context, msgs []bus.Msg) {
 	s.finish(ctx, jobs)
 }
 
-// jobs takes the planned touches out of the records. Records without one are done.
-func (s *Sender) jobs(ctx context.Context, msgs []bus.Msg) []*job {
+// jobs takes the planned touches of a class out of the records. Records without
+// one are done, and what else is in records is the bulk queue's.
+func (s *Sender) jobs(ctx context.Context, class Class, msgs []bus.Msg) []*job {
 	jobs := make([]*job, 0, len(msgs))
 	for _, m := range msgs {
-		touch, ended, err := read(m.Data)
+		plan, ended, err := read(m.Data)
+		touch := plan.GetTouch()
 		switch {
-		case err != nil:
+		case err != nil && class == Bulk:
 			if s.park(ctx, m, bus.ReasonUndecodable, err.Error()) {
 				s.acknowledge(ctx, m)
 			}
-		case !s.unpark(ctx, m.Lead, ended):
+		case class == Bulk && !s.unpark(ctx, m.Lead, ended):
 			s.retry(ctx, m, putOff)
-		case touch == nil:
+		case touch == nil, classOf(plan.GetUrgent()) != class:
 			s.acknowledge(ctx, m)
 		case !s.fly(touch.Id):
 			s.retry(ctx, m, s.o.AttemptTimeout)
 		default:
-			jobs = append(jobs, &job{msg: m, touch: touch})
+			jobs = append(jobs, &job{msg: m, touch: touch, class: class})
 		}
 	}
 	return jobs
 }
 
-// read finds what a record asks of the sender: the touch it plans, and those
+// read finds what a record asks of the sender: the plan of a touch, and touches
 // that are ambiguous no more. A lead has at most one touch on its way; when a
 // record folds several inputs, the last plan is the one that stands.
-func read(data []byte) (planned *campaignv1.Touch, ended []string, err error) {
+func read(data []byte) (plan *campaignv1.TouchPlanned, ended []string, err error) {
 	rec := &ledgerv1.Record{}
 	if err := proto.Unmarshal(data, rec); err != nil {
 		return nil, nil, fmt.Errorf("decode record: %w", err)
@@ -99,13 +104,13 @@ func read(data []byte) (planned *campaignv1.Touch, ended []string, err error) {
 			return nil, nil, fmt.Errorf("decode event: %w", err)
 		}
 		if p := e.GetTouchPlanned(); p != nil {
-			planned = p.GetTouch()
+			plan = p
 		}
 		if a := e.GetAmbiguityEnded(); a != nil {
 			ended = append(ended, a.GetTouchId())
 		}
 	}
-	return planned, ended, nil
+	return plan, ended, nil
 }
 
 // look fills the jobs with facts as fresh as there are.
@@ -169,8 +174,16 @@ func (s *Sender) decide(ctx context.Context, jobs []*job) {
 
 // current is the touch as the state has it, if it still waits to be sent.
 func (j *job) current() *campaignv1.Touch {
-	for _, t := range j.state.GetTouches() {
-		if t.GetId() == j.touch.GetId() && t.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_PLANNED {
+	if t := TouchOf(j.state, j.touch.GetId()); t.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_PLANNED {
+		return t
+	}
+	return nil
+}
+
+// TouchOf finds a touch in a state; nil when it is not there.
+func TouchOf(state *campaignv1.State, id string) *campaignv1.Touch {
+	for _, t := range state.GetTouches() {
+		if t.GetId() == id {
 			return t
 		}
 	}
@@ -211,14 +224,14 @@ func (s *Sender) zoneOf(name string) *time.Location {
 
 // ready makes sure that there is a server to send to, before anything is
 // claimed: a claim is for ever.
-func (s *Sender) ready(ctx context.Context, jobs []*job) error {
+func (s *Sender) ready(ctx context.Context, class Class, jobs []*job) error {
 	if len(jobs) == 0 {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("shutting down: %w", err)
 	}
-	return s.Pool.Check(ctx)
+	return s.Pool.Check(ctx, class)
 }
 
 // finish ends the records of all jobs.

@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -20,6 +20,7 @@ import (
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
+	"github.com/nurturehq/nurture/services/campaign/internal/journey"
 	"github.com/nurturehq/nurture/services/campaign/internal/letter"
 	"github.com/nurturehq/nurture/services/campaign/internal/link"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
@@ -37,13 +38,18 @@ type office struct {
 	mail    *mail.Writer
 	addr    string
 
-	mu      sync.Mutex
-	people  map[string]*leadv1.Lead
-	states  map[string]*campaignv1.State
+	mu     sync.Mutex
+	people map[string]*leadv1.Lead
+	states map[string]*campaignv1.State
+	// told are the outcomes of a lead in their order, known the ids of all.
+	told    map[string][]*campaignv1.Outcome
+	known   map[string]bool
 	bounces []string
-	// looks counts how often people were asked for; onLook may change them.
-	looks  int
-	onLook func(n int)
+	// looks counts how often people were asked for, looksAt for each; onLook may
+	// change them.
+	looks   int
+	looksAt map[string]int
+	onLook  func(n int)
 }
 
 func newOffice(tb testing.TB, next func(to string) fault) *office {
@@ -53,7 +59,10 @@ func newOffice(tb testing.TB, next func(to string) fault) *office {
 
 func newOfficeOn(tb testing.TB, log *bus.Bus, next func(to string) fault) *office {
 	tb.Helper()
-	o := &office{tb: tb, bus: log, people: map[string]*leadv1.Lead{}, states: map[string]*campaignv1.State{}}
+	o := &office{
+		tb: tb, bus: log, people: map[string]*leadv1.Lead{}, states: map[string]*campaignv1.State{},
+		told: map[string][]*campaignv1.Outcome{}, known: map[string]bool{}, looksAt: map[string]int{},
+	}
 	if next != nil {
 		o.sink = newSink(tb, next)
 		o.addr = o.sink.addr
@@ -78,14 +87,13 @@ func newOfficeOn(tb testing.TB, log *bus.Bus, next func(to string) fault) *offic
 	return o
 }
 
-// sender starts one; it runs until the test ends or stop is called.
-func (o *office) sender(change func(*sender.Options, *sender.Deps)) (stop func()) {
-	o.tb.Helper()
+// newSender makes one that does not run yet.
+func (o *office) newSender(change func(*sender.Options, *sender.Deps)) *sender.Sender {
 	opts := sender.Options{Batch: 16, Workers: 2, AttemptTimeout: 3 * time.Second, RetryMin: 10 * time.Millisecond}
 	deps := sender.Deps{
 		Bus: o.bus, Log: slog.New(slog.DiscardHandler), Now: time.Now, Mail: o.mail,
 		Pool:   sender.NewPool(sender.PoolOptions{Addr: o.addr, TLS: sender.TLSNone, Connections: 4, Timeout: 2 * time.Second}),
-		States: o.readStates, Leads: o.readLeads,
+		States: o.readStates, Settle: o.settle, Leads: o.readLeads,
 		Program: func(context.Context, string) (*program.Program, error) { return o.program, nil },
 		Bounced: func(_ context.Context, t *campaignv1.Touch, _, reason string) {
 			o.mu.Lock()
@@ -96,9 +104,16 @@ func (o *office) sender(change func(*sender.Options, *sender.Deps)) (stop func()
 	if change != nil {
 		change(&opts, &deps)
 	}
+	return sender.New(opts, deps)
+}
+
+// sender starts one; it runs until the test ends or stop is called.
+func (o *office) sender(change func(*sender.Options, *sender.Deps)) (stop func()) {
+	o.tb.Helper()
+	s := o.newSender(change)
 	ctx, cancel := context.WithCancel(o.tb.Context())
 	done := make(chan error, 1)
-	go func() { done <- sender.New(opts, deps).Run(ctx) }()
+	go func() { done <- s.Run(ctx) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
@@ -122,6 +137,33 @@ func (o *office) readStates(_ context.Context, leads []string) (map[string]*camp
 	return found, nil
 }
 
+// settle folds an outcome the way the service does: by the journey, into a record.
+func (o *office) settle(ctx context.Context, lead, id string, out *campaignv1.Outcome) (*campaignv1.Touch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known[id] {
+		return sender.TouchOf(o.states[lead], out.GetTouchId()), nil
+	}
+	book := &program.Book{Review: time.Hour, Version: func(string) *program.Program { return o.program }}
+	turn := journey.Begin(book, proto.CloneOf(o.states[lead]), lead, time.Now())
+	turn.Settled(out)
+	change := turn.End()
+	if change.Same {
+		o.told[lead] = append(o.told[lead], out)
+		return sender.TouchOf(o.states[lead], out.GetTouchId()), nil
+	}
+	rec := &ledgerv1.Record{State: encode(o.tb, change.State)}
+	for _, e := range change.Events {
+		rec.Events = append(rec.Events, encode(o.tb, e))
+	}
+	if _, err := o.bus.Publish(ctx, &nats.Msg{Subject: bus.Subject(bus.Campaign, lead, bus.KindState), Data: encode(o.tb, rec)}); err != nil {
+		return nil, err
+	}
+	o.states[lead], o.known[id] = change.State, true
+	o.told[lead] = append(o.told[lead], out)
+	return sender.TouchOf(change.State, out.GetTouchId()), nil
+}
+
 func (o *office) readLeads(_ context.Context, leads []string) (map[string]*leadv1.Lead, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,11 +173,18 @@ func (o *office) readLeads(_ context.Context, leads []string) (map[string]*leadv
 	}
 	found := map[string]*leadv1.Lead{}
 	for _, l := range leads {
+		o.looksAt[l]++
 		if p := o.people[l]; p != nil {
 			found[l] = proto.CloneOf(p)
 		}
 	}
 	return found, nil
+}
+
+func (o *office) looksFor(lead string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.looksAt[lead]
 }
 
 // meet makes a lead that agreed to mails.
@@ -148,23 +197,44 @@ func (o *office) meet(lead string) {
 	}
 }
 
-// plan writes the record that plans the lead's touch; again and again if called so.
+// plan writes the record that plans the lead's touch; again and again if called
+// so. Like the journey it leaves a touch alone that is settled for good.
 func (o *office) plan(lead string) string {
+	o.tb.Helper()
+	return o.planAs(lead, false)
+}
+
+// planUrgent plans the touch as one that the lead waits for.
+func (o *office) planUrgent(lead string) string {
+	o.tb.Helper()
+	return o.planAs(lead, true)
+}
+
+func (o *office) planAs(lead string, urgent bool) string {
 	o.tb.Helper()
 	touch := &campaignv1.Touch{
 		Id: lead + "-t1", EnrollmentId: lead + "-e1", Program: "welcome", Version: o.program.Version, Step: "hello", Template: "t",
 		Status: campaignv1.TouchStatus_TOUCH_STATUS_PLANNED, PlannedAt: timestamppb.Now(),
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if old := sender.TouchOf(o.states[lead], touch.Id); old != nil {
+		touch.ReturnedClaim = old.ReturnedClaim
+		if old.Status != deferred {
+			touch.Status = old.Status
+		}
+	}
 	state := &campaignv1.State{
 		LeadId: lead, Stage: leadv1.Stage_STAGE_NURTURING, Touches: []*campaignv1.Touch{touch},
 		Enrollments: []*campaignv1.Enrollment{{Id: lead + "-e1", Program: "welcome", Step: "hello", TouchId: touch.Id, Status: campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE}},
 	}
-	o.mu.Lock()
 	o.states[lead] = state
-	o.mu.Unlock()
-	event := encode(o.tb, &campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: touch}}})
-	rec := &ledgerv1.Record{State: encode(o.tb, state), Events: [][]byte{event}}
-	o.publish(bus.Subject(bus.Campaign, lead, bus.KindState), encode(o.tb, rec))
+	event := encode(o.tb, &campaignv1.Event{Fact: &campaignv1.Event_TouchPlanned{TouchPlanned: &campaignv1.TouchPlanned{Touch: touch, Urgent: urgent}}})
+	rec := encode(o.tb, &ledgerv1.Record{State: encode(o.tb, state), Events: [][]byte{event}})
+	if urgent {
+		o.publish(bus.Subject(bus.Campaign, lead, bus.KindUrgent), rec)
+	}
+	o.publish(bus.Subject(bus.Campaign, lead, bus.KindState), rec)
 	return touch.Id
 }
 
@@ -186,29 +256,9 @@ func encode(tb testing.TB, m proto.Message) []byte {
 
 // outcomes are all of a lead's, in the order of the log.
 func (o *office) outcomes(lead string) []*campaignv1.Outcome {
-	o.tb.Helper()
-	s, err := o.bus.JS.Stream(o.tb.Context(), bus.Campaign)
-	if err != nil {
-		o.tb.Fatal(err)
-	}
-	var all []*campaignv1.Outcome
-	filter := bus.Subject(bus.Campaign, lead, bus.KindOutcome, "*")
-	info, err := s.Info(o.tb.Context(), jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		o.tb.Fatal(err)
-	}
-	for subject := range info.State.Subjects {
-		raw, err := s.GetLastMsgForSubject(o.tb.Context(), subject)
-		if err != nil {
-			o.tb.Fatal(err)
-		}
-		out := &campaignv1.Outcome{}
-		if err := proto.Unmarshal(raw.Data, out); err != nil {
-			o.tb.Fatal(err)
-		}
-		all = append(all, out)
-	}
-	return all
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.told[lead])
 }
 
 func (o *office) settled(lead string) *campaignv1.Outcome {

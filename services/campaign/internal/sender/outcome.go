@@ -3,9 +3,9 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
@@ -33,20 +33,20 @@ const (
 // with the server, forgetting it is the one thing that must not happen. If the
 // process dies or has to stop first, the claim without an outcome tells that nobody knows.
 func (s *Sender) settle(ctx context.Context, j *job, o outcome) {
-	id := j.touch.GetId()
-	if o.status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED {
-		id = deferredID(id, j.msg.Seq)
-	}
 	s.metrics.touch(ctx, statusName(o.status), o.reason)
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = bus.Extract(ctx, j.msg.Header)
+	}
+	out := s.outcome(j, o)
 	for {
-		err := s.publish(ctx, j, id, o)
+		touch, err := s.tell(ctx, j, out)
 		switch {
 		case err == nil:
+			s.compare(ctx, j, o.status, touch)
 			j.done = true
 			return
-		case errors.Is(err, bus.ErrConflict):
-			s.settledBefore(ctx, j, id, o)
-			j.done = true
+		case errors.Is(err, ErrRefused):
+			j.done = s.parkOutcome(ctx, j, out, err)
 			return
 		}
 		s.Log.WarnContext(ctx, "an outcome cannot be stored yet", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "status", statusName(o.status), "error", err)
@@ -56,53 +56,41 @@ func (s *Sender) settle(ctx context.Context, j *job, o outcome) {
 	}
 }
 
-func (s *Sender) publish(ctx context.Context, j *job, id string, o outcome) error {
+// outcome is what the journey is told. A touch that is put off gives its claim back.
+func (s *Sender) outcome(j *job, o outcome) *campaignv1.Outcome {
 	out := &campaignv1.Outcome{
 		TouchId: j.touch.GetId(), Status: o.status, Reason: o.reason, At: timestamppb.New(s.Now()), MessageId: o.messageID,
 	}
-	if !o.retryAt.IsZero() {
-		out.RetryAt = timestamppb.New(o.retryAt)
+	if o.status == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED {
+		out.RetryAt, out.Claim = timestamppb.New(o.retryAt), j.claim
 	}
-	data, err := proto.Marshal(out)
-	if err != nil {
-		return err
-	}
-	msg := &nats.Msg{Subject: bus.Subject(bus.Campaign, j.msg.Lead, bus.KindOutcome, id), Data: data, Header: nats.Header{}}
-	if !trace.SpanContextFromContext(ctx).IsValid() {
-		ctx = bus.Extract(ctx, j.msg.Header)
-	}
-	bus.Inject(ctx, msg.Header)
-	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
-	defer cancel()
-	return s.log.put(ctx, msg, 0)
+	return out
 }
 
-// settledBefore handles an outcome that exists: our own write that seemed lost,
-// or somebody who took us for dead and called the touch ambiguous. Then the
-// truth is told under an id of its own.
-func (s *Sender) settledBefore(ctx context.Context, j *job, id string, o outcome) {
-	raw, err := s.Bus.LastMsg(ctx, bus.Campaign, bus.Subject(bus.Campaign, j.msg.Lead, bus.KindOutcome, id))
-	if err != nil {
-		s.Log.WarnContext(ctx, "read an outcome that exists", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
-		return
-	}
-	stored := &campaignv1.Outcome{}
-	if err := proto.Unmarshal(raw.Data, stored); err != nil || stored.GetStatus() == o.status {
+func (s *Sender) tell(ctx context.Context, j *job, o *campaignv1.Outcome) (*campaignv1.Touch, error) {
+	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
+	defer cancel()
+	return s.Settle(ctx, j.msg.Lead, outcomeID(j, o.GetStatus()), o)
+}
+
+// outcomeID names what one plan of a touch, under one claim, came to.
+func outcomeID(j *job, status campaignv1.TouchStatus) string {
+	return fmt.Sprintf("%s-%d-%d-%s", j.touch.GetId(), j.msg.Seq, j.claim, statusName(status))
+}
+
+// compare looks at a touch that somebody else settled before: who took us for dead
+// and called it ambiguous is corrected by the journey itself; whom we took for
+// dead and who was not, knows better.
+func (s *Sender) compare(ctx context.Context, j *job, told campaignv1.TouchStatus, touch *campaignv1.Touch) {
+	if touch == nil || told == campaignv1.TouchStatus_TOUCH_STATUS_DEFERRED || touch.GetStatus() == told {
 		return
 	}
 	s.Log.ErrorContext(ctx, "a touch has two outcomes", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(),
-		"first", statusName(stored.GetStatus()), "second", statusName(o.status))
+		"first", statusName(touch.GetStatus()), "second", statusName(told))
 	s.metrics.conflict(ctx)
-	if stored.GetStatus() == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS && final(o.status) {
-		if err := s.publish(ctx, j, id+"-late", o); err != nil {
-			s.Log.ErrorContext(ctx, "tell a late outcome", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
-		}
+	if told == campaignv1.TouchStatus_TOUCH_STATUS_AMBIGUOUS {
+		s.unpark(ctx, j.msg.Lead, []string{touch.GetId()})
 	}
-}
-
-// final reports whether a status says what happened to a mail.
-func final(s campaignv1.TouchStatus) bool {
-	return s == campaignv1.TouchStatus_TOUCH_STATUS_SENT || s == campaignv1.TouchStatus_TOUCH_STATUS_FAILED
 }
 
 // parkOwn parks a touch of our own whose result nobody knows; false when the
@@ -129,6 +117,20 @@ func (s *Sender) parkAmbiguous(ctx context.Context, j *job, claim *jetstream.Raw
 		Error: "touch " + j.touch.GetId() + ": nobody knows whether the mail went out; what the mail provider tells settles it, or look at the mail server's log and settle it with ResolveTouch",
 	}
 	return s.parkIt(ctx, p)
+}
+
+// parkOutcome shows a person an outcome that cannot be folded; false when the process
+// has to stop first. Redriven it is folded like the sender's own word.
+func (s *Sender) parkOutcome(ctx context.Context, j *job, o *campaignv1.Outcome, cause error) bool {
+	data, err := proto.Marshal(o)
+	if err != nil {
+		s.Log.ErrorContext(ctx, "an outcome cannot be encoded", "lead_id", j.msg.Lead, "touch_id", j.touch.GetId(), "error", err)
+		return false
+	}
+	return s.parkIt(ctx, &ledgerv1.Parked{
+		Stream: bus.Campaign, Seq: j.msg.Seq, Subject: bus.Subject(bus.Campaign, j.msg.Lead, bus.KindOutcome, j.touch.GetId()), Data: data,
+		LeadId: j.msg.Lead, Reason: bus.ReasonRefused, Error: cause.Error(), MessageTime: o.GetAt(), FirstAt: o.GetAt(),
+	})
 }
 
 func (s *Sender) park(ctx context.Context, m bus.Msg, reason, text string) bool {

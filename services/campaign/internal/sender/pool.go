@@ -60,6 +60,8 @@ type Pool struct {
 	o PoolOptions
 	// slots holds one entry per connection that may be open: an idle one, or nil.
 	slots chan *conn
+	// urgent hands a slot that becomes free to an urgent mail that waits for one.
+	urgent chan *conn
 }
 
 type conn struct {
@@ -82,7 +84,7 @@ func NewPool(o PoolOptions) *Pool {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Pool{o: o, slots: make(chan *conn, o.Connections)}
+	p := &Pool{o: o, slots: make(chan *conn, o.Connections), urgent: make(chan *conn)}
 	for range o.Connections {
 		p.slots <- nil
 	}
@@ -93,21 +95,22 @@ func NewPool(o PoolOptions) *Pool {
 func (p *Pool) Connections() int { return p.o.Connections }
 
 // Check makes sure that a connection can be had, and keeps it for the next mail.
-func (p *Pool) Check(ctx context.Context) error {
-	c, err := p.take(ctx)
+func (p *Pool) Check(ctx context.Context, class Class) error {
+	c, err := p.take(ctx, class)
 	if err != nil {
 		return err
 	}
-	p.slots <- c
+	p.free(c)
 	return nil
 }
 
 // Send hands over one mail. A connection that breaks before the mail was begun
-// is replaced and the mail tried again; nothing else is.
-func (p *Pool) Send(ctx context.Context, m mail.Mail) Attempt {
+// is replaced and the mail tried again; nothing else is. An urgent mail goes ahead
+// of all that wait for a connection.
+func (p *Pool) Send(ctx context.Context, class Class, m mail.Mail) Attempt {
 	var last Attempt
 	for range triesPerMail {
-		c, err := p.take(ctx)
+		c, err := p.take(ctx, class)
 		if err != nil {
 			return Attempt{Result: NotTaken, Reason: reasonUnreachable, Err: err}
 		}
@@ -130,32 +133,56 @@ func (p *Pool) speak(c *conn, m mail.Mail) (Attempt, bool) {
 }
 
 // take waits for a slot and gives a connection that is believed to work.
-func (p *Pool) take(ctx context.Context) (*conn, error) {
+func (p *Pool) take(ctx context.Context, class Class) (*conn, error) {
+	c, err := p.slot(ctx, class)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil && p.o.Now().Sub(c.usedAt) < idleLimit {
+		return c, nil
+	}
+	closeQuietly(c)
+	fresh, err := p.dial(ctx)
+	if err != nil {
+		p.free(nil)
+		return nil, err
+	}
+	return fresh, nil
+}
+
+func (p *Pool) slot(ctx context.Context, class Class) (*conn, error) {
+	var ahead chan *conn // nil: nothing ever comes
+	if class == Urgent {
+		ahead = p.urgent
+	}
 	select {
+	case c := <-ahead:
+		return c, nil
 	case c := <-p.slots:
-		if c != nil && p.o.Now().Sub(c.usedAt) < idleLimit {
-			return c, nil
-		}
-		closeQuietly(c)
-		fresh, err := p.dial(ctx)
-		if err != nil {
-			p.slots <- nil
-			return nil, err
-		}
-		return fresh, nil
+		return c, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for an SMTP connection: %w", ctx.Err())
+	}
+}
+
+// free lets somebody else have a slot: an urgent mail that waits for one, else
+// whoever waits longest.
+func (p *Pool) free(c *conn) {
+	select {
+	case p.urgent <- c:
+	default:
+		p.slots <- c
 	}
 }
 
 func (p *Pool) give(c *conn, broken bool) {
 	if broken || c.mails >= mailsPerConnection {
 		closeQuietly(c)
-		p.slots <- nil
+		p.free(nil)
 		return
 	}
 	c.usedAt = p.o.Now()
-	p.slots <- c
+	p.free(c)
 }
 
 // Close says goodbye on all idle connections and waits for the others.

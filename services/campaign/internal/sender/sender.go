@@ -7,6 +7,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nurturehq/nurture/pkg/bus"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
@@ -21,6 +23,9 @@ import (
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 	"github.com/nurturehq/nurture/services/campaign/internal/sender/mail"
 )
+
+// ErrRefused: an outcome that cannot be folded, however often it is tried.
+var ErrRefused = errors.New("the outcome cannot be folded")
 
 // Options are the settings of a sender.
 type Options struct {
@@ -62,6 +67,10 @@ type Deps struct {
 	Mail *mail.Writer
 	// States reads campaign's own states from the log itself.
 	States func(ctx context.Context, leads []string) (map[string]*campaignv1.State, error)
+	// Settle folds an outcome and returns the touch as it is then, when its record
+	// is durable; nil when the journey knows no such touch. A repeat of the same id
+	// changes nothing. ErrRefused: it can never be folded; any other error passes.
+	Settle func(ctx context.Context, lead, id string, o *campaignv1.Outcome) (*campaignv1.Touch, error)
 	// Leads asks ingest for people, from its log and not from a cache.
 	Leads func(ctx context.Context, leads []string) (map[string]*leadv1.Lead, error)
 	// Program finds a version of a program; nil when nobody has it.
@@ -75,7 +84,7 @@ type Sender struct {
 	Deps
 	o       Options
 	id      string
-	log     *log
+	pace    *bus.Pace
 	metrics *metrics
 	// flying are the touches this process is working on: a redelivery of one of
 	// them must wait for the work that goes on.
@@ -97,25 +106,27 @@ func New(o Options, d Deps) *Sender {
 		host = "unknown"
 	}
 	return &Sender{
-		Deps: d, o: o.withDefaults(), log: newLog(d.Bus.JS), metrics: newMetrics(), flying: map[string]bool{}, quit: make(chan struct{}),
+		Deps: d, o: o.withDefaults(), pace: bus.NewPace(), metrics: newMetrics(), flying: map[string]bool{}, quit: make(chan struct{}),
 		id: host + "-" + strconv.Itoa(os.Getpid()) + "-" + nuid.Next(),
 	}
 }
 
 // Run sends until ctx ends, then finishes what it has claimed.
 func (s *Sender) Run(ctx context.Context) error {
-	var writing sync.WaitGroup
-	for range writers {
-		writing.Go(func() { s.log.run(context.WithoutCancel(ctx)) })
-	}
-	defer writing.Wait()
-	defer close(s.log.queue)
 	defer s.Pool.Close()
+	all, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, func() { close(s.quit) }) })()
+	for _, q := range s.queues() {
+		all.Go(func() error { return s.work(ctx, q) })
+	}
+	return all.Wait()
+}
+
+func (s *Sender) work(ctx context.Context, q queue) error {
 	return s.Bus.Work(ctx, bus.WorkOptions{
-		Stream: bus.Campaign, Durable: "campaign-sender", Kinds: []string{bus.KindState},
-		Batch: s.o.Batch, Workers: s.o.Workers, AckWait: 2*s.o.AttemptTimeout + clockSlack,
-	}, s.handle)
+		Stream: bus.Campaign, Durable: q.durable, Kinds: []string{q.kind},
+		Batch: q.batch, Workers: q.workers, AckWait: 2*s.o.AttemptTimeout + clockSlack,
+	}, func(ctx context.Context, msgs []bus.Msg) { s.handle(ctx, q.class, msgs) })
 }
 
 // fly notes that this process works on a touch; false when it does already.

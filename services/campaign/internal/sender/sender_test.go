@@ -335,8 +335,8 @@ func TestASentMailIsToldWhenTheLogComesBack(t *testing.T) {
 }
 
 // TestNoMailTwiceWhateverTheServerDoes lets many touches meet every fault in
-// random order, planned again whenever they are put off, by senders that are
-// stopped and started: each mail is taken at most once, and what is called sent was taken.
+// random order, planned again whenever they are put off, some of them by both
+// queues at once, by senders that are stopped and started: each mail is taken at most once, and what is called sent was taken.
 func TestNoMailTwiceWhateverTheServerDoes(t *testing.T) {
 	t.Parallel()
 	faults := []fault{fine, fine, greyReader, hangUpEarly, refuseMail, busyMail, hangUpLate, hangUpNone, refuseReader}
@@ -344,7 +344,12 @@ func TestNoMailTwiceWhateverTheServerDoes(t *testing.T) {
 	const leads = 80
 	for i := range leads {
 		o.meet(fmt.Sprintf("lead%d", i))
-		o.plan(fmt.Sprintf("lead%d", i))
+		if i%3 != 0 {
+			o.plan(fmt.Sprintf("lead%d", i))
+		}
+		if i%3 != 1 {
+			o.planUrgent(fmt.Sprintf("lead%d", i))
+		}
 	}
 	o.sender(nil)
 	stop := o.sender(nil)
@@ -359,7 +364,7 @@ func TestNoMailTwiceWhateverTheServerDoes(t *testing.T) {
 			open++
 			if n := len(o.outcomes(lead)); n > seen[lead] {
 				seen[lead] = n
-				o.plan(lead)
+				o.planAs(lead, (i+n)%2 == 0)
 			}
 		}
 		if open < leads/2 {

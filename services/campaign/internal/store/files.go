@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nurturehq/nurture/pkg/expr"
+
 	"github.com/nurturehq/nurture/services/campaign/internal/letter"
 	"github.com/nurturehq/nurture/services/campaign/internal/program"
 )
@@ -93,7 +95,7 @@ func (f Files) templates() (map[string]letter.Source, error) {
 			return nil, fmt.Errorf("read template: %w", err)
 		}
 		src := all[name]
-		src.Name = name
+		src.Name, src.Path = name, filepath.Join(f.Templates, name)
 		if isHTML {
 			src.HTML = string(raw)
 		} else {
@@ -105,11 +107,18 @@ func (f Files) templates() (map[string]letter.Source, error) {
 }
 
 // Lint compiles all programs; the error joins everything that is wrong.
-func (f Files) Lint() error {
+func (f Files) Lint() ([]*expr.Program, error) {
 	bundles, err := f.Read()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, _, err = compile(bundles)
-	return err
+	_, programs, err := compile(bundles)
+	if err != nil {
+		return nil, err
+	}
+	var conditions []*expr.Program
+	for _, p := range programs {
+		conditions = append(conditions, p.Conditions...)
+	}
+	return conditions, nil
 }

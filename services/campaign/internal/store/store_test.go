@@ -99,7 +99,7 @@ func TestTwoProgramsOfOneNameAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, f.Programs, "twin.yaml", string(raw))
-	if err := f.Lint(); err == nil || !strings.Contains(err.Error(), `twin.yaml:1:1: there are two programs named "hello"`) {
+	if _, err := f.Lint(); err == nil || !strings.Contains(err.Error(), `twin.yaml:1:1: there are two programs named "hello"`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestATemplateThatIsMissingIsNamed(t *testing.T) {
 	if err := os.Remove(filepath.Join(f.Templates, "t.txt.liquid")); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Lint(); err == nil || !strings.Contains(err.Error(), "t.txt.liquid:1:1: the template is missing or empty") {
+	if _, err := f.Lint(); err == nil || !strings.Contains(err.Error(), "t.txt.liquid:1:1: the template is missing or empty") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func (p *pages) evidence(r *http.Request, tok link.Token, now time.Time) *leadv1
 	if !ok {
 		return h
 	}
-	h.Network = network(ip)
+	h.Network = visitor.Network(ip)
 	if tok.Kind != link.Open {
 		h.Crowd = p.crowds.follow(ip, tok.Lead, now)
 	}
@@ -55,19 +55,6 @@ func linkID(tok link.Token) string {
 		sum = sha256.Sum256([]byte(tok.Target))
 	}
 	return hex.EncodeToString(sum[:4])
-}
-
-// network is what is kept of an address: less than one household of it.
-func network(ip netip.Addr) string {
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
 }
 
 // Bounds of what is remembered about addresses.

@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/nurturehq/nurture/pkg/bus"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/feed"
@@ -38,8 +40,21 @@ type Deps struct {
 	Proxies []netip.Prefix
 }
 
-// tellTimeout bounds how long a click waits for its event to be durable.
-const tellTimeout = 3 * time.Second
+// tellTimeout bounds how long a click waits for its event to be durable, tellPause
+// is what it waits before it tries again while the log is not there: a server
+// that starts again takes a second.
+const (
+	tellTimeout = 3 * time.Second
+	tellPause   = 100 * time.Millisecond
+)
+
+// hitHeader says in an answer whether the hit is durable: a click leads on also
+// when it could not be stored.
+const (
+	hitHeader = "Nurture-Hit"
+	hitTold   = "told"
+	hitLost   = "lost"
+)
 
 // maxBody is more than any mail program posts to unsubscribe, in bytes.
 const maxBody = 4 << 10
@@ -75,7 +90,7 @@ func (p *pages) click(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, "click")
 		return
 	}
-	p.tell(r, tok, feed.Did{Type: feed.Clicked, URL: tok.Target})
+	w.Header().Set(hitHeader, p.tell(r, tok, feed.Did{Type: feed.Clicked, URL: tok.Target}))
 	secure(w)
 	w.Header().Set("Location", tok.Target)
 	w.WriteHeader(http.StatusFound)
@@ -92,7 +107,7 @@ func (p *pages) open(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, "open")
 		return
 	}
-	p.tell(r, tok, feed.Did{Type: feed.Opened})
+	w.Header().Set(hitHeader, p.tell(r, tok, feed.Did{Type: feed.Opened}))
 	secure(w)
 	w.Header().Set("Content-Type", "image/gif")
 	_, _ = w.Write(pixel()) // whoever does not wait for his pixel does not want it
@@ -105,22 +120,39 @@ func (p *pages) trap(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, "trap")
 		return
 	}
-	p.tell(r, tok, feed.Did{Type: feed.Clicked})
+	w.Header().Set(hitHeader, p.tell(r, tok, feed.Did{Type: feed.Clicked}))
 	p.page(w, http.StatusOK, page{Title: "Nothing here", Text: "There is nothing to see here. Please go back to the mail.", Company: p.Company})
 }
 
-// tell goes on when the reader has hung up: what it did, it did.
-func (p *pages) tell(r *http.Request, tok link.Token, d feed.Did) {
+// tell goes on when the reader has hung up: what it did, it did. It answers
+// whether that is durable: hitTold or hitLost.
+func (p *pages) tell(r *http.Request, tok link.Token, d feed.Did) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tellTimeout)
 	defer cancel()
 	d.Lead, d.Touch, d.Program, d.Step, d.At = tok.Lead, tok.Touch, tok.Program, tok.Step, p.Now()
 	d.Hit = p.evidence(r, tok, d.At)
-	if err := p.Tell(ctx, d); err != nil {
+	if err := p.insist(ctx, d); err != nil {
 		p.Log.ErrorContext(ctx, "an event of a mail was lost", "lead_id", tok.Lead, "touch_id", tok.Touch, "type", d.Type, "error", err)
-		p.count(ctx, d.Type, "lost")
-		return
+		p.count(ctx, d.Type, hitLost)
+		return hitLost
 	}
-	p.count(ctx, d.Type, "told")
+	p.count(ctx, d.Type, hitTold)
+	return hitTold
+}
+
+// insist tells until the log takes it or ctx ends. Told twice it is one event.
+func (p *pages) insist(ctx context.Context, d feed.Did) error {
+	for {
+		err := p.Tell(ctx, d)
+		if err == nil || !errors.Is(err, bus.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(tellPause):
+		}
+	}
 }
 
 // askUnsubscribe shows a page with a button. Looking at it changes nothing.

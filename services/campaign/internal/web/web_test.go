@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/grpc"
 
+	"github.com/nurturehq/nurture/pkg/bus"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/campaign/internal/feed"
@@ -30,6 +32,7 @@ type desk struct {
 	told    []feed.Did
 	consent []*ingestv1.RecordConsentRequest
 	down    error
+	refuses func() error // asked before each event is told
 	handler http.Handler
 	clock   time.Time
 
@@ -60,6 +63,11 @@ func newDesk(t *testing.T) *desk {
 		Tell: func(_ context.Context, one feed.Did) error {
 			if d.down != nil {
 				return d.down
+			}
+			if d.refuses != nil {
+				if err := d.refuses(); err != nil {
+					return err
+				}
 			}
 			d.told = append(d.told, one)
 			return nil
@@ -109,6 +117,37 @@ func TestAClickIsToldAndSentOn(t *testing.T) {
 	want := []feed.Did{{Lead: "lead-1", Type: feed.Clicked, Touch: "lead-1-t1", Program: "welcome", Step: "hello", URL: "https://acme.example/a?b=c", At: now}}
 	if diff := cmp.Diff(want, d.told, cmpopts.IgnoreFields(feed.Did{}, "Hit")); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnAnswerSaysWhetherTheHitIsDurable(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, path := range []string{
+		"/t/c/" + d.token(link.Click, "https://acme.example"), "/t/o/" + d.token(link.Open, "") + ".gif", "/t/x/" + d.token(link.Trap, ""),
+	} {
+		for down, want := range map[error]string{nil: "told", errors.New("no log"): "lost"} {
+			d.down = down
+			if resp, _ := d.ask(t, http.MethodGet, path, ""); resp.Header.Get("Nurture-Hit") != want {
+				t.Errorf("%s with %v: %q, want %q", path[:5], down, resp.Header.Get("Nurture-Hit"), want)
+			}
+		}
+	}
+}
+
+func TestAClickWaitsForALogThatIsAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	away := 2
+	d.refuses = func() error {
+		if away--; away >= 0 {
+			return fmt.Errorf("tell: %w", bus.ErrUnavailable)
+		}
+		return nil
+	}
+	resp, _ := d.ask(t, http.MethodGet, "/t/c/"+d.token(link.Click, "https://acme.example"), "")
+	if resp.StatusCode != http.StatusFound || resp.Header.Get("Nurture-Hit") != "told" || len(d.told) != 1 {
+		t.Errorf("status %d, %q, told %v", resp.StatusCode, resp.Header.Get("Nurture-Hit"), d.told)
 	}
 }
 

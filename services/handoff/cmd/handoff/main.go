@@ -3,20 +3,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"os"
 
-	"google.golang.org/grpc"
-
-	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/config"
 	"github.com/nurturehq/nurture/pkg/daemon"
-	"github.com/nurturehq/nurture/pkg/engines"
-	"github.com/nurturehq/nurture/pkg/rpc"
-	"github.com/nurturehq/nurture/pkg/telemetry"
+	"github.com/nurturehq/nurture/pkg/standalone"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
@@ -26,95 +17,53 @@ import (
 
 // settings are everything this process can be told.
 type settings struct {
-	NATS     string         `yaml:"nats_url" help:"the log"`
-	Monitor  string         `yaml:"nats_monitor_url" help:"its monitoring port, asked once whether the log is durable; empty: not asked"`
-	Redis    string         `yaml:"redis_url" help:"the cache; empty: none"`
-	HTTP     string         `yaml:"http_addr" help:"where HTTP is served"`
-	GRPC     string         `yaml:"grpc_addr" help:"where gRPC is served"`
-	Access   string         `yaml:"access" help:"file that says whose tokens open the API (NURTURE_ACCESS_FILE); empty: callers on this machine only"`
+	standalone.Settings `yaml:",inline"`
+
 	Ingest   string         `yaml:"ingest_addr" help:"gRPC of ingest"`
 	Scoring  string         `yaml:"scoring_addr" help:"gRPC of scoring"`
 	Campaign string         `yaml:"campaign_addr" help:"gRPC of campaign"`
-	LogLevel slog.Level     `yaml:"log_level" help:"debug, info, warn or error"`
 	Handoff  handoff.Config `yaml:"handoff"`
 }
 
 func main() { os.Exit(daemon.Run(context.Background(), run)) }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	set := settings{
-		Access: os.Getenv("NURTURE_ACCESS_FILE"),
-		NATS:   "nats://127.0.0.1:4222", Redis: "127.0.0.1:6379", HTTP: "127.0.0.1:8083", GRPC: "127.0.0.1:9083",
-		Ingest: "127.0.0.1:9080", Scoring: "127.0.0.1:9081", Campaign: "127.0.0.1:9082", Handoff: handoff.DefaultConfig(),
+		Settings: standalone.Defaults("127.0.0.1:8083", "127.0.0.1:9083"),
+		Ingest:   "127.0.0.1:9080", Scoring: "127.0.0.1:9081", Campaign: "127.0.0.1:9082", Handoff: handoff.DefaultConfig(),
 	}
 	if err := config.Load(&set, config.Options{Args: os.Args[1:]}); err != nil {
 		return err
 	}
-	var closers daemon.Closers
-	defer closers.CloseInto(&err) //nolint:contextcheck // what is open is closed after ctx has ended, too
-
-	tel, flush, err := telemetry.Start(ctx, telemetry.Options{Service: "handoff", Level: set.LogLevel, Out: os.Stdout})
-	if err != nil {
-		return err
-	}
-	closers.Add("telemetry", flush)
-
-	deps := handoff.Deps{Log: tel.Log}
-	if deps.Access, err = rpc.OpenAccess(rpc.AccessOptions{File: set.Access, Log: tel.Log}); err != nil {
-		return err
-	}
-	if deps.Bus, err = bus.Connect(ctx, bus.Options{URL: set.NATS, MonitorURL: set.Monitor, Name: "handoff", Log: tel.Log}); err != nil {
-		return err
-	}
-	closers.Add("bus", func(context.Context) error { deps.Bus.Close(); return nil })
-	if err := deps.Bus.Declare(ctx); err != nil {
-		return err
-	}
-	if set.Redis != "" {
-		deps.Redis = engines.NewRedis(set.Redis)
-		closers.Add("redis", func(context.Context) error { return deps.Redis.Close() })
-	}
-	if err := dial(&deps, set, &closers); err != nil {
-		return err
-	}
-	if deps.HTTP, err = listen(ctx, set.HTTP, "http_addr"); err != nil {
-		return err
-	}
-	if deps.GRPC, err = listen(ctx, set.GRPC, "grpc_addr"); err != nil {
-		return errors.Join(err, deps.HTTP.Close())
-	}
-	svc, err := handoff.New(set.Handoff, deps)
-	if err != nil {
-		return errors.Join(err, deps.HTTP.Close(), deps.GRPC.Close())
-	}
-	return svc.Run(ctx)
+	return standalone.Run(ctx, "handoff", set.Settings, func(p *standalone.Process) error {
+		deps := handoff.Deps{Log: p.Log, Access: p.Access, Bus: p.Bus, Redis: p.Redis, HTTP: p.HTTP, GRPC: p.GRPC}
+		if err := dial(p, set, &deps); err != nil {
+			return err
+		}
+		svc, err := handoff.New(set.Handoff, deps)
+		if err != nil {
+			return err
+		}
+		return svc.Run(ctx)
+	})
 }
 
 // dial opens the clients of the services that handoff asks.
-func dial(deps *handoff.Deps, set settings, closers *daemon.Closers) error {
-	for _, peer := range []struct {
-		name, addr string
-		use        func(*grpc.ClientConn)
-	}{
-		{"ingest", set.Ingest, func(c *grpc.ClientConn) { deps.Ingest = ingestv1.NewIngestServiceClient(c) }},
-		{"scoring", set.Scoring, func(c *grpc.ClientConn) { deps.Scoring = scoringv1.NewScoringServiceClient(c) }},
-		{"campaign", set.Campaign, func(c *grpc.ClientConn) { deps.Campaign = campaignv1.NewCampaignServiceClient(c) }},
-	} {
-		conn, err := rpc.Dial(peer.addr)
-		if err != nil {
-			return fmt.Errorf("dial %s: %w", peer.name, err)
-		}
-		closers.Add(peer.name, func(context.Context) error { return conn.Close() })
-		peer.use(conn)
-	}
-	return nil
-}
-
-func listen(ctx context.Context, addr, setting string) (net.Listener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
+func dial(p *standalone.Process, set settings, deps *handoff.Deps) error {
+	ingest, err := p.Dial("ingest", set.Ingest)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w (choose another address with %s)", err, setting)
+		return err
 	}
-	return l, nil
+	scoring, err := p.Dial("scoring", set.Scoring)
+	if err != nil {
+		return err
+	}
+	campaign, err := p.Dial("campaign", set.Campaign)
+	if err != nil {
+		return err
+	}
+	deps.Ingest, deps.Accounts = ingestv1.NewIngestServiceClient(ingest), ingestv1.NewAccountServiceClient(ingest)
+	deps.Scoring = scoringv1.NewScoringServiceClient(scoring)
+	deps.Campaign = campaignv1.NewCampaignServiceClient(campaign)
+	return nil
 }

@@ -121,11 +121,10 @@ func (d *Deliverer) finish(m bus.Msg, err error) {
 // work does what one record asks for: attempts of deliveries, and parking of
 // those that were given up.
 func (d *Deliverer) work(ctx context.Context, m bus.Msg) error {
-	rec, state, events, err := decode(m.Data)
+	state, events, err := decode(m.Data)
 	if err != nil {
 		return d.park(ctx, m, &ledgerv1.Parked{Subject: m.Subject, Data: m.Data, Reason: bus.ReasonUndecodable, Error: err.Error()})
 	}
-	var givenUp []*handoffv1.Delivery
 	for _, e := range events {
 		d.meters.event(ctx, e)
 		if in := e.GetDeliveryIntended(); in != nil {
@@ -134,32 +133,31 @@ func (d *Deliverer) work(ctx context.Context, m bus.Msg) error {
 			}
 		}
 		if del := e.GetDeliverySettled().GetDelivery(); del.GetStatus() == handoffv1.DeliveryStatus_DELIVERY_STATUS_PARKED {
-			givenUp = append(givenUp, del)
+			d.Log.Warn("handoff delivery was given up", "lead_id", m.Lead, "delivery_id", del.GetId(), "reason", del.GetReason())
+			if err := d.parkDelivery(ctx, m, del); err != nil {
+				return err
+			}
 		}
 	}
-	if len(givenUp) == 0 {
-		return nil
-	}
-	d.Log.Warn("handoff delivery was given up", "lead_id", m.Lead, "version", rec.GetVersion(), "reason", givenUp[0].GetReason())
-	return d.parkDelivery(ctx, m, givenUp)
+	return nil
 }
 
-func decode(raw []byte) (*ledgerv1.Record, *handoffv1.State, []*handoffv1.Event, error) {
+func decode(raw []byte) (*handoffv1.State, []*handoffv1.Event, error) {
 	rec, state := &ledgerv1.Record{}, &handoffv1.State{}
 	if err := proto.Unmarshal(raw, rec); err != nil {
-		return nil, nil, nil, fmt.Errorf("decode handoff record: %w", err)
+		return nil, nil, fmt.Errorf("decode handoff record: %w", err)
 	}
 	if err := proto.Unmarshal(rec.GetState(), state); err != nil {
-		return nil, nil, nil, fmt.Errorf("decode handoff state: %w", err)
+		return nil, nil, fmt.Errorf("decode handoff state: %w", err)
 	}
 	events := make([]*handoffv1.Event, len(rec.GetEvents()))
 	for i, raw := range rec.GetEvents() {
 		events[i] = &handoffv1.Event{}
 		if err := proto.Unmarshal(raw, events[i]); err != nil {
-			return nil, nil, nil, fmt.Errorf("decode handoff event: %w", err)
+			return nil, nil, fmt.Errorf("decode handoff event: %w", err)
 		}
 	}
-	return rec, state, events, nil
+	return state, events, nil
 }
 
 // deliver makes one attempt and has its outcome folded. An error means that the

@@ -160,6 +160,31 @@ func TestARecordNobodyCanReadIsParked(t *testing.T) {
 	}
 }
 
+func TestDeliveriesGivenUpInOneRecordAreParkedEachOnce(t *testing.T) {
+	b := newBench(t, code(200, ""))
+	given := func(id string) *handoffv1.Event {
+		return &handoffv1.Event{Fact: &handoffv1.Event_DeliverySettled{DeliverySettled: &handoffv1.DeliverySettled{
+			Delivery: &handoffv1.Delivery{Id: id, Status: handoffv1.DeliveryStatus_DELIVERY_STATUS_PARKED},
+		}}}
+	}
+	m := record(t, nil, given("ho_lead-1_1_1"), given("ho_lead-1_1_2"))
+	for range 2 { // the record comes again
+		if err := b.work(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := b.Bus.ListParked(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	for i, want := range []string{"ho_lead-1_1_1", "ho_lead-1_1_2"} {
+		req := &handoffv1.RedeliverRequest{}
+		if err := proto.Unmarshal(list[i].GetData(), req); err != nil || req.GetDeliveryId() != want {
+			t.Errorf("entry %d would send %q again, want %s (%v)", i, req.GetDeliveryId(), want, err)
+		}
+	}
+}
+
 func TestADossierThatCannotBeMadeToFitIsForAPerson(t *testing.T) {
 	b := newBench(t, code(200, ""))
 	b.parts.Lead = &leadv1.Lead{Profile: &leadv1.Profile{Company: strings.Repeat("x", 30_000)}}

@@ -76,21 +76,17 @@ func (d *Deliverer) disable(ctx context.Context) error {
 	return nil
 }
 
-// parkDelivery puts what was given up where a person finds it. The entry holds
-// no personal data: redriving it assembles the dossier anew.
-func (d *Deliverer) parkDelivery(ctx context.Context, m bus.Msg, given []*handoffv1.Delivery) error {
-	req := &handoffv1.RedeliverRequest{LeadId: m.Lead}
-	if len(given) == 1 {
-		req.DeliveryId = given[0].GetId()
-	}
-	raw, err := proto.Marshal(req)
+// parkDelivery puts what was given up where a person finds it: an entry per
+// delivery, for one record may give up several. It holds no personal data:
+// redriving it assembles the dossier anew.
+func (d *Deliverer) parkDelivery(ctx context.Context, m bus.Msg, del *handoffv1.Delivery) error {
+	raw, err := proto.Marshal(&handoffv1.RedeliverRequest{LeadId: m.Lead, DeliveryId: del.GetId()})
 	if err != nil {
 		return fmt.Errorf("encode parked delivery: %w", err)
 	}
-	last := given[len(given)-1]
 	return d.park(ctx, m, &ledgerv1.Parked{
-		Subject: bus.Subject(bus.Handoff, m.Lead, KindRedeliver, last.GetId()), Data: raw,
-		Reason: last.GetReason(), Error: last.GetLastError(), Attempts: last.GetAttempts(), FirstAt: last.GetIntendedAt(),
+		Subject: bus.Subject(bus.Handoff, m.Lead, KindRedeliver, del.GetId()), Data: raw,
+		Reason: del.GetReason(), Error: del.GetLastError(), Attempts: del.GetAttempts(), FirstAt: del.GetIntendedAt(),
 	})
 }
 

@@ -16,6 +16,9 @@ var (
 	ErrNoHandoff = errors.New("lead was never handed to sales")
 	// ErrBadReason: the reason does not fit the command.
 	ErrBadReason = errors.New("reason does not fit")
+	// ErrMerging: the lead turned out to be another one a moment ago, or is one of its
+	// own again, and it is not known yet how it stands with sales. Trying again helps.
+	ErrMerging = errors.New("the lead is being merged or separated; answer again in a moment")
 	// ErrUnknownDelivery: the lead has no delivery of this id.
 	ErrUnknownDelivery = errors.New("unknown delivery")
 )

@@ -42,6 +42,7 @@ func (d Desk) Follow(s *handoffv1.State, lead string, told Told, now time.Time) 
 	case news.Opened:
 		why = Unmerged
 		t.reopen()
+		t.catchUp()
 	}
 	for _, lead := range news.Left {
 		t.giveBack(lead)
@@ -164,7 +165,7 @@ func (t *sitting) getBack(as *handoffv1.Handoff) {
 	}
 	t.like(as)
 	t.stay().FromLeadId = ""
-	t.tellStage(as.GetLeadId())
+	t.tellStage("")
 }
 
 // takeOver goes on with the stay of a merged lead in the place of the own one.
@@ -195,6 +196,16 @@ func snapshot(h *handoffv1.Handoff) *handoffv1.Handoff {
 	c := proto.CloneOf(h)
 	c.Deliveries = nil
 	return c
+}
+
+// patience bounds the looks at other leads during which sales' answers wait: about
+// a minute. Nobody waits for ever for a lead that does not hand over.
+const patience = 8
+
+// Merging reports whether others have this person's stay, or may have it or give
+// it back in a moment: what sales says now would be about another one.
+func Merging(s *handoffv1.State) bool {
+	return s.GetTies().GetIntoLeadId() != "" || len(s.GetTies().GetAwaited()) > 0 && s.GetTies().GetLooks() < patience
 }
 
 // isMerging reports whether stays of leads that are this person are still to be

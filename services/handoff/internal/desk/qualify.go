@@ -35,30 +35,59 @@ const maxHistory = 8
 // Qualify opens a stay for a lead that scoring found ready: assigned at once
 // when the gate and the router let it, held with the reason otherwise.
 func (d Desk) Qualify(s *handoffv1.State, q *scoringv1.Qualified, view *handoffv1.RoutingView, now time.Time) Decision {
-	if s.GetTies().GetIntoLeadId() != "" {
-		return same(Merged)
-	}
-	switch s.GetHandoff().GetStatus() {
-	case merged:
-		return same(Merged)
-	case held, assigned, accepted, confirmed:
-		return same(WithSales)
-	case won:
-		return same(Customer)
-	case disqualified:
-		return same(NeverAgain)
-	case erased:
-		return same(Erased)
-	case none, rejected, recycled, lost, withdrawn:
+	if why := barred(s.GetHandoff()); why != Clear {
+		return same(why)
 	}
 	t := d.sit(s, now)
-	ties.Expect(&s.Ties, q.GetMergedFrom())
 	t.open(q)
 	return t.decide(t.look(view))
 }
 
+// barred says why a lead with this stay gets no new one; Clear when it may.
+func barred(h *handoffv1.Handoff) Reason {
+	switch h.GetStatus() {
+	case merged:
+		return Merged
+	case held, assigned, accepted, confirmed:
+		return WithSales
+	case won:
+		return Customer
+	case disqualified:
+		return NeverAgain
+	case erased:
+		return Erased
+	case none, rejected, recycled, lost, withdrawn:
+	}
+	return Clear
+}
+
+// Expect remembers that a lead was found ready that is one of its own again, of
+// which ingest's own record is still to come.
+func (d Desk) Expect(s *handoffv1.State, q *scoringv1.Qualified, now time.Time) Decision {
+	t := d.sit(s, now)
+	t.state.Ahead = q
+	return t.decide(MergeUnderWay)
+}
+
+// catchUp opens the stay of a lead that was found ready before it was known here
+// that it is one of its own again. Gate and router are asked in a moment.
+func (t *sitting) catchUp() {
+	q := t.state.GetAhead()
+	t.state.Ahead = nil
+	if q == nil || barred(t.stay()) != Clear {
+		return
+	}
+	t.open(q)
+	t.emit(func(e *handoffv1.Event) {
+		e.Fact = &handoffv1.Event_Held{Held: &handoffv1.Held{Reason: string(MergeUnderWay)}}
+	})
+	t.settle(held, MergeUnderWay)
+	t.stay().HeldAt, t.stay().LookAt = t.stamp(), t.stamp()
+}
+
 // open begins a new stay and moves the one before into the history.
 func (t *sitting) open(q *scoringv1.Qualified) {
+	ties.Expect(&t.state.Ties, q.GetMergedFrom())
 	round := t.stay().GetRound() + 1
 	if t.stay() != nil {
 		t.state.History = append(t.state.History, t.stay())
@@ -152,12 +181,17 @@ func (t *sitting) lookSoon() Decision {
 	return t.decide(LookAgain)
 }
 
-// Leave withdraws a held lead that left QUALIFIED before sales had it.
+// Leave withdraws a held lead that left QUALIFIED before sales had it, and forgets
+// that one was found ready whose unmerge is still to be read of.
 func (d Desk) Leave(s *handoffv1.State, change *scoringv1.StageChanged, now time.Time) Decision {
-	if s.GetHandoff().GetStatus() != held || !LeavesSales(change.GetTo()) {
+	if !LeavesSales(change.GetTo()) || s.GetHandoff().GetStatus() != held && s.GetAhead() == nil {
 		return same(NotHeld)
 	}
 	t := d.sit(s, now)
+	t.state.Ahead = nil
+	if t.stay().GetStatus() != held {
+		return t.decide(Withdrawn)
+	}
 	t.settle(withdrawn, Withdrawn)
 	t.stay().ClosedAt = t.stamp()
 	t.emit(func(e *handoffv1.Event) {

@@ -16,6 +16,7 @@ import (
 
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 )
@@ -30,6 +31,7 @@ const (
 	PartTimeline = "timeline"
 	PartPrograms = "programs"
 	PartTouches  = "touches"
+	PartAccount  = "account"
 	// PartReasons is missing when the reasons do not add up to the score: better
 	// none than wrong ones.
 	PartReasons = "reasons"
@@ -48,6 +50,8 @@ type Parts struct {
 	Timeline []*leadv1.Activity
 	Programs []*campaignv1.Enrollment
 	Touches  []*campaignv1.Touch
+	// Account is the company the lead belongs to; nil when none is known.
+	Account *ingestv1.GetAccountResponse
 	// Missing names the parts that were asked for in vain.
 	Missing []string
 }
@@ -71,12 +75,26 @@ func Assemble(p Parts) *handoffv1.Dossier {
 		Handoff:    p.Handoff,
 		Missing:    slices.Clone(p.Missing),
 	}
+	d.Account, d.Colleagues = company(p.Account)
 	if p.Score != nil && !AddUp(d.GetScore(), d.GetReasons()) {
 		d.Reasons, d.Missing = nil, append(d.Missing, PartReasons)
 	}
 	slices.Sort(d.Missing)
 	d.Missing = slices.Compact(d.Missing)
 	return d
+}
+
+// maxKeys is how many of an account's names a dossier shows.
+const maxKeys = 10
+
+// company is the account as sales sees it, and how many other leads are of it.
+func company(told *ingestv1.GetAccountResponse) (*ingestv1.Account, uint32) {
+	if told.GetAccount() == nil {
+		return nil, 0
+	}
+	acc := proto.CloneOf(told.GetAccount())
+	acc.Keys = acc.Keys[:min(len(acc.Keys), maxKeys)]
+	return acc, max(told.GetLeads(), 1) - 1
 }
 
 // newest gives the latest activities, newest last.
@@ -150,6 +168,8 @@ func cut(d *handoffv1.Dossier) bool {
 		part, d.Programs = PartPrograms, newer(d.GetPrograms())
 	case len(d.GetProfile().GetAttributes()) > 0:
 		part, d.Profile.Attributes = PartDetails, nil
+	case len(d.GetAccount().GetCompany().GetAttributes()) > 0:
+		part, d.Account.Company.Attributes = PartAccount, nil
 	case len(d.GetTimeline()) > 0:
 		part, d.Timeline = PartTimeline, nil
 	case d.GetFirstTouch() != nil || d.GetLastTouch() != nil:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nurturehq/nurture/pkg/bus"
-	"github.com/nurturehq/nurture/pkg/leadview"
 	"github.com/nurturehq/nurture/pkg/ledger"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
@@ -41,6 +41,8 @@ type owners struct {
 	err        error
 	views, log int
 	late       <-chan struct{}
+	// slow is how long ingest takes to say who a lead is.
+	slow time.Duration
 }
 
 func (o *owners) View(context.Context, []string) (map[string]*leadv1.View, error) {
@@ -48,8 +50,15 @@ func (o *owners) View(context.Context, []string) (map[string]*leadv1.View, error
 	return o.cached, o.err
 }
 
-func (o *owners) BatchGetLeads(_ context.Context, r *ingestv1.BatchGetLeadsRequest, _ ...grpc.CallOption) (*ingestv1.BatchGetLeadsResponse, error) {
+func (o *owners) BatchGetLeads(ctx context.Context, r *ingestv1.BatchGetLeadsRequest, _ ...grpc.CallOption) (*ingestv1.BatchGetLeadsResponse, error) {
 	o.log++
+	if o.slow > 0 {
+		select {
+		case <-time.After(o.slow):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	out := &ingestv1.BatchGetLeadsResponse{}
 	for _, id := range r.GetLeadIds() {
 		l := o.known[id]
@@ -79,17 +88,13 @@ func (o *owners) ListEnrollments(context.Context, *campaignv1.ListEnrollmentsReq
 	return nil, status.Error(codes.NotFound, "unknown")
 }
 
-func (o *owners) ListTouches(context.Context, *campaignv1.ListTouchesRequest, ...grpc.CallOption) (*campaignv1.ListTouchesResponse, error) {
-	return &campaignv1.ListTouchesResponse{Touches: []*campaignv1.Touch{{Id: "t"}}}, nil
-}
-
 func at() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }
 
 func router(o *owners) feed.Router {
 	log := slog.New(slog.DiscardHandler)
 	return feed.Router{
 		Board: feed.NewBoard([]route.Rep{{ID: "ada", Weight: 1, Capacity: 1}, {ID: "bo", Weight: 1, Capacity: 1}}, log, at),
-		Views: o, Ingest: o, Facts: leadview.Facts, Policy: desk.DefaultPolicy(), Log: log, Within: time.Second,
+		Views: o, Ingest: o, Policy: desk.DefaultPolicy(), Log: log, Within: time.Second,
 	}
 }
 
@@ -154,7 +159,7 @@ func TestOnlyWhatMayBeAssignedIsAskedAbout(t *testing.T) {
 func TestACacheThatIsBehindTheScoreDoesNotHoldALead(t *testing.T) {
 	o := &owners{
 		cached: map[string]*leadv1.View{"l1": {LeadId: "l1", Lead: &leadv1.Facts{}}, "l2": withEmail("l2")},
-		leads:  map[string]*leadv1.Lead{"l1": {LeadId: "l1", Profile: &leadv1.Profile{Email: "jo@acme.example"}}},
+		leads:  map[string]*leadv1.Lead{"l1": {LeadId: "l1", Facts: &leadv1.Facts{HasEmail: true}}},
 	}
 	one, two := qualifies(t, "l1"), qualifies(t, "l2")
 	if err := router(o).Enrich(t.Context(), []*ledger.Input{one, two}); err != nil {
@@ -202,14 +207,52 @@ func TestEvidenceIsWhatCameInTime(t *testing.T) {
 	if !slices.Equal(p.Missing, []string{dossier.PartScore, dossier.PartTimeline}) {
 		t.Fatalf("missing %v", p.Missing)
 	}
-	if p.Lead == nil || len(p.Touches) != 1 || p.Programs != nil || p.Score != nil {
+	if p.Lead == nil || p.Touches != nil || p.Programs != nil || p.Score != nil {
 		t.Fatalf("got %+v", p)
+	}
+}
+
+// directory knows one account.
+type directory struct{ ingestv1.AccountServiceClient }
+
+func (directory) GetAccount(_ context.Context, r *ingestv1.GetAccountRequest, _ ...grpc.CallOption) (*ingestv1.GetAccountResponse, error) {
+	return &ingestv1.GetAccountResponse{Account: &ingestv1.Account{AccountId: r.GetAccountId()}, Leads: 3}, nil
+}
+
+func TestEvidenceNamesTheCompany(t *testing.T) {
+	o := &owners{late: make(chan struct{}), known: map[string]*leadv1.Lead{"l1": {LeadId: "l1", AccountId: "a1"}}}
+	e := feed.Evidence{Ingest: o, Accounts: directory{}, Scoring: o, Campaign: o, Log: slog.New(slog.DiscardHandler), Within: 20 * time.Millisecond}
+	d := dossier.Assemble(e.Collect(t.Context(), &handoffv1.Handoff{LeadId: "l1"}))
+	if d.GetAccount().GetAccountId() != "a1" || d.GetColleagues() != 2 {
+		t.Errorf("account %v and %d others", d.GetAccount(), d.GetColleagues())
+	}
+}
+
+// A webhook that does not say who the lead is helps nobody.
+func TestTheLeadItselfIsWaitedForLongerThanTheRest(t *testing.T) {
+	for name, tt := range map[string]struct {
+		slow    time.Duration
+		missing []string
+	}{
+		"slow":        {time.Second, []string{dossier.PartScore, dossier.PartTimeline}},
+		"much slower": {time.Minute, []string{dossier.PartLead, dossier.PartScore, dossier.PartTimeline}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &owners{late: make(chan struct{}), slow: tt.slow, known: map[string]*leadv1.Lead{"l1": {LeadId: "l1"}}}
+				e := feed.Evidence{Ingest: o, Scoring: o, Campaign: o, Log: slog.New(slog.DiscardHandler), Within: 500 * time.Millisecond}
+				p := e.Collect(t.Context(), &handoffv1.Handoff{LeadId: "l1"})
+				if !slices.Equal(p.Missing, tt.missing) {
+					t.Errorf("missing %v, want %v", p.Missing, tt.missing)
+				}
+			})
+		})
 	}
 }
 
 func TestALeadThatComesWithItsFirstRecordIsRoutedWithoutAQuestion(t *testing.T) {
 	o := &owners{}
-	told := input(t, bus.Leads, "l1", &ingestv1.State{Lead: &leadv1.Lead{LeadId: "l1", Profile: &leadv1.Profile{Email: "jo@acme.example"}}})
+	told := input(t, bus.Leads, "l1", &ingestv1.State{Lead: &leadv1.Lead{LeadId: "l1", Facts: &leadv1.Facts{HasEmail: true}}})
 	ready := qualifies(t, "l1")
 	if err := router(o).Enrich(t.Context(), []*ledger.Input{told, ready}); err != nil {
 		t.Fatal(err)

@@ -32,8 +32,6 @@ type Router struct {
 	Board  *Board
 	Views  Viewer
 	Ingest ingestv1.IngestServiceClient
-	// Facts drops what is personal from a lead.
-	Facts  func(*leadv1.Lead) *leadv1.Facts
 	Policy desk.Policy
 	Log    *slog.Logger
 	// Within bounds the questions to other services; a lead that is not known
@@ -124,7 +122,7 @@ func (r Router) factsIn(in *ledger.Input) *leadv1.Facts {
 	if _, err := ledger.Records(*in, s, func() *ingestv1.Event { return &ingestv1.Event{} }); err != nil || s.GetLead() == nil {
 		return nil
 	}
-	return r.Facts(s.GetLead())
+	return s.GetLead().GetFacts()
 }
 
 // hear takes what ingest's own records in this pass say about leads that are
@@ -184,7 +182,7 @@ func (r Router) lookAgain(ctx context.Context, needs []*need) {
 	if len(ids) == 0 {
 		return
 	}
-	resp, err := r.Ingest.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: ids, Fresh: true})
+	resp, err := r.Ingest.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: ids, Fresh: true, FactsOnly: true})
 	if err != nil {
 		r.Log.Warn("read leads for routing", "leads", len(ids), "error", err)
 		return
@@ -195,7 +193,7 @@ func (r Router) lookAgain(ctx context.Context, needs []*need) {
 	}
 	for _, n := range needs {
 		if l := fresh[n.in.Lead]; l != nil {
-			n.view.Lead = r.Facts(l)
+			n.view.Lead = l.GetFacts()
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -60,7 +62,9 @@ func (s *Server) update(ctx context.Context, kind string, req request) (*handoff
 	}
 	lead := req.GetLeadId()
 	if kind != CmdRedeliver { // deliveries stay where they are
-		lead = s.survivor(ctx, lead)
+		if lead, err = s.survivor(ctx, lead); err != nil {
+			return nil, mark(err)
+		}
 	}
 	res, err := s.ledger.Update(ctx, lead, cmd)
 	if err != nil {
@@ -73,22 +77,30 @@ func (s *Server) update(ctx context.Context, kind string, req request) (*handoff
 const maxHops = 12
 
 // survivor is the lead that a lead turned out to be; itself when it is nobody
-// else. One that cannot be read is told so by the command.
-func (s *Server) survivor(ctx context.Context, lead string) string {
+// else. One that cannot be read is told so by the command. The error is
+// desk.ErrMerging while the survivor has not heard of it.
+func (s *Server) survivor(ctx context.Context, asked string) (string, error) {
+	lead := asked
 	for range maxHops {
 		e, err := s.ledger.Get(ctx, lead)
 		into := e.State.GetTies().GetIntoLeadId()
-		if err != nil || into == "" {
-			break
+		switch {
+		case err == nil && into != "":
+			lead = into
+		case lead != asked && (err == nil || errors.Is(err, ledger.ErrNotFound)) && !slices.Contains(e.State.GetTies().GetFromLeadIds(), asked):
+			return "", desk.ErrMerging
+		default:
+			return lead, nil
 		}
-		lead = into
 	}
-	return lead
+	return lead, nil
 }
 
 // mark gives the desk's errors their status.
 func mark(err error) error {
 	switch {
+	case errors.Is(err, desk.ErrMerging):
+		return rpc.RetryAfter(err, codes.Unavailable, time.Second)
 	case errors.Is(err, desk.ErrWrongState):
 		return rpc.Mark(err, codes.FailedPrecondition)
 	case errors.Is(err, desk.ErrNoHandoff), errors.Is(err, desk.ErrUnknownDelivery):

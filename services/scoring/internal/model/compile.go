@@ -94,6 +94,7 @@ func (c *compiler) when(env *expr.Env, t config.Text) *expr.Program {
 	if err != nil {
 		c.errs = append(c.errs, err)
 	}
+	c.model.Conditions = append(c.model.Conditions, prog)
 	return prog
 }
 

@@ -24,6 +24,8 @@ type Model struct {
 	// always above zero.
 	Renew     float64
 	FastTrack []FastTrack
+	// Conditions are those of all rules.
+	Conditions []*expr.Program
 
 	fit    map[string]*ProfileRule
 	rules  map[string]*Rule

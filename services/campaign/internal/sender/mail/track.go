@@ -5,7 +5,6 @@ import (
 	"fmt"
 	stdhtml "html"
 	"io"
-	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -30,6 +29,10 @@ func trackHTML(text string, keep func(string) bool, track func(string) string) (
 		}
 		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
 			out.Write(z.Raw())
+			continue
+		}
+		if tag := z.Raw(); len(tag) < 2 || tag[1] != 'a' && tag[1] != 'A' {
+			out.Write(tag)
 			continue
 		}
 		raw := string(z.Raw())
@@ -93,25 +96,60 @@ func addPixel(text, url string) string {
 }
 
 func addLast(text, element string) string {
-	if at := strings.LastIndex(strings.ToLower(text), "</body>"); at >= 0 {
-		return text[:at] + element + text[at:]
+	const end = "</body>"
+	for at := strings.LastIndex(text, "</"); at >= 0; at = strings.LastIndex(text[:at], "</") {
+		if len(text) >= at+len(end) && strings.EqualFold(text[at:at+len(end)], end) {
+			return text[:at] + element + text[at:]
+		}
 	}
 	return text + element
 }
 
-// webAddress is an address in running text, without the punctuation that ends
-// a sentence.
-var webAddress = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,;:!?)\]']`)
-
 // trackText leads every address in the text part through us.
 func trackText(text string, keep func(string) bool, track func(string) string) string {
-	if !strings.Contains(text, "://") {
-		return text
-	}
-	return webAddress.ReplaceAllStringFunc(text, func(url string) string {
-		if keep(url) || !link.Followable(url) {
-			return url
+	var out strings.Builder
+	for {
+		before, url := firstAddress(text)
+		if url == "" {
+			if out.Len() == 0 {
+				return text
+			}
+			return out.String() + text
 		}
-		return track(url)
-	})
+		out.WriteString(text[:before])
+		text = text[before+len(url):]
+		if !keep(url) && link.Followable(url) {
+			url = track(url)
+		}
+		out.WriteString(url)
+	}
+}
+
+// firstAddress finds the first web address in running text, without the
+// punctuation that ends a sentence, and what stands before it; empty when there is
+// none.
+func firstAddress(text string) (before int, url string) {
+	for from := 0; ; {
+		at := strings.Index(text[from:], "://")
+		if at < 0 {
+			return 0, ""
+		}
+		at += from
+		from = at + len("://")
+		head := text[:at]
+		start := len(head) - len("https")
+		if !strings.HasSuffix(head, "https") {
+			start = len(head) - len("http")
+		}
+		if !strings.HasSuffix(head, "https") && !strings.HasSuffix(head, "http") {
+			continue
+		}
+		rest := text[from:]
+		if end := strings.IndexAny(rest, " \t\n\f\r<>\""); end >= 0 {
+			rest = rest[:end]
+		}
+		if rest = strings.TrimRight(rest, ".,;:!?)]'"); rest != "" {
+			return start, text[start : from+len(rest)]
+		}
+	}
 }
