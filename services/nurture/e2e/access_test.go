@@ -40,8 +40,8 @@ func newAccessFile(t *testing.T, dir string) accessFile {
 	return a
 }
 
-// status asks for a path and says what status came; token may be empty.
-func status(t *testing.T, method, address, token, body string) int {
+// statusOf asks for a path and says what status came; token may be empty.
+func statusOf(t *testing.T, method, address, token, body string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -67,18 +67,18 @@ func (c *cluster) onlyWithToken() {
 		"ingest": "/v1/leads/x", "scoring": "/v1/scores/x", "campaign": "/v1/programs", "handoff": "/v1/handoffs/x",
 	} {
 		at := "http://" + c.ports[service+" http"]
-		if got := status(c.t, http.MethodGet, at+path, "", ""); got != http.StatusUnauthorized {
+		if got := statusOf(c.t, http.MethodGet, at+path, "", ""); got != http.StatusUnauthorized {
 			c.t.Errorf("%s without a token: %d", service, got)
 		}
-		if got := status(c.t, http.MethodGet, at+path, c.access.services, ""); got != http.StatusOK && got != http.StatusNotFound {
+		if got := statusOf(c.t, http.MethodGet, at+path, c.access.services, ""); got != http.StatusOK && got != http.StatusNotFound {
 			c.t.Errorf("%s with one: %d", service, got)
 		}
 		for path, want := range map[string]int{"/metrics": http.StatusUnauthorized, "/healthz": http.StatusOK, "/readyz": http.StatusOK} {
-			if got := status(c.t, http.MethodGet, at+path, "", ""); got != want {
+			if got := statusOf(c.t, http.MethodGet, at+path, "", ""); got != want {
 				c.t.Errorf("%s%s without a token: %d, want %d", service, path, got, want)
 			}
 		}
-		if got := status(c.t, http.MethodGet, at+"/metrics", c.access.read, ""); got != http.StatusOK {
+		if got := statusOf(c.t, http.MethodGet, at+"/metrics", c.access.read, ""); got != http.StatusOK {
 			c.t.Errorf("%s/metrics with a token: %d", service, got)
 		}
 	}
@@ -119,7 +119,7 @@ func TestOneProcessWithTokensWorksForThoseWhoHaveOne(t *testing.T) {
 	}
 	const form = `{"form":"demo","email":"jo@acme.example","first_name":"Jo","company":"Acme","consent_marketing_email":"yes"}`
 	wait("the form is open to everybody", func() bool {
-		return status(t, http.MethodPost, b.URL(box.IngestHTTP)+"/v1/forms/website", "", form) == http.StatusOK
+		return statusOf(t, http.MethodPost, b.URL(box.IngestHTTP)+"/v1/forms/website", "", form) == http.StatusOK
 	})
 	wait("sales has the lead, with its dossier", func() bool { return b.Desk.Counts().Leads > 0 })
 	lead := ""
@@ -143,11 +143,11 @@ func TestOneProcessWithTokensWorksForThoseWhoHaveOne(t *testing.T) {
 		{"the dashboard", tokens.read, "/dossier", http.StatusForbidden},
 		{"a service", tokens.services, "/dossier", http.StatusOK},
 	} {
-		if got := status(t, http.MethodGet, at+c.path, c.token, ""); got != c.want {
+		if got := statusOf(t, http.MethodGet, at+c.path, c.token, ""); got != c.want {
 			t.Errorf("%s at %s: %d, want %d", c.who, c.path, got, c.want)
 		}
 	}
-	if got := status(t, http.MethodPost, b.URL(box.IngestHTTP)+"/v1/leads/"+lead+":erase", tokens.services, "{}"); got != http.StatusForbidden {
+	if got := statusOf(t, http.MethodPost, b.URL(box.IngestHTTP)+"/v1/leads/"+lead+":erase", tokens.services, "{}"); got != http.StatusForbidden {
 		t.Errorf("a service erases: %d", got)
 	}
 }

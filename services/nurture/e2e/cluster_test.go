@@ -196,9 +196,19 @@ func listen(t *testing.T) net.Listener {
 // system does not give to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ports, err := fleet.Ports(t.Context(), 1)
+	return freePorts(t, 1)[0]
+}
+
+// freePorts are different ones: asked for one by one, two may be the same.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	ports, err := fleet.Ports(t.Context(), n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fleet.Addr(ports[0])
+	addrs := make([]string, n)
+	for i, p := range ports {
+		addrs[i] = fleet.Addr(p)
+	}
+	return addrs
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/nurturehq/nurture/pkg/rpc"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -90,7 +92,7 @@ func (p *person) fill(more map[string]any) (lead string) {
 	c := canaries()
 	form := map[string]any{
 		"email": c["e-mail"], "phone": c["phone"], "first_name": c["first name"], "last_name": c["last name"], "company": c["company"],
-		"street": c["street"], "message": c["message"], "user_id": c["user id"], "anonymous_id": c["anonymous id"], "plan": c["attribute"],
+		"street": c["street"], "message": c["message"], "user_id": c["user id"], "anonymous_id": c["anonymous id"], "hobby": c["attribute"],
 		"page_url": p.page(), "utm_source": c["campaign"], "gclid": c["click id"], "referrer": "https://" + c["referrer"] + "/", "consent_marketing_email": "yes",
 	}
 	for k, v := range more {
@@ -99,12 +101,12 @@ func (p *person) fill(more map[string]any) (lead string) {
 	var said struct {
 		LeadID string `json:"lead_id"`
 	}
-	status, answer := p.post("/v1/forms/website", "", form)
-	if status == http.StatusOK || status == http.StatusCreated {
+	code, answer := p.post("/v1/forms/website", "", form)
+	if code == http.StatusOK || code == http.StatusCreated {
 		_ = json.Unmarshal([]byte(answer), &said)
 	}
 	if said.LeadID == "" {
-		p.t.Logf("the form was answered %d %s", status, answer)
+		p.t.Logf("the form was answered %d %s", code, answer)
 	}
 	return said.LeadID
 }
@@ -122,7 +124,7 @@ func (p *person) track() {
 		map[string]any{"type": "page", "anonymousId": c["anonymous id"], "context": about, "properties": map[string]any{"url": p.page(), "path": "/pricing", "title": c["title of a page"]}},
 		map[string]any{
 			"type": "identify", "userId": c["user id"], "anonymousId": c["anonymous id"], "context": about,
-			"traits": map[string]any{"email": c["e-mail"], "plan": c["attribute"], "crm_id": c["external id"]},
+			"traits": map[string]any{"email": c["e-mail"], "hobby": c["attribute"], "crm_id": c["external id"]},
 		},
 		map[string]any{"type": "track", "event": "Demo Viewed", "userId": c["user id"], "context": about, "properties": map[string]any{"comment": c["property"]}},
 	}
@@ -224,10 +226,25 @@ func (p *person) erase(api ingestv1.IngestServiceClient) *ingestv1.Erasure {
 	return r.GetErasure()
 }
 
+// askAgain asks for an erasure that was killed before it was written down: whoever
+// asked for it got no answer.
+func (p *person) askAgain(api ingestv1.IngestServiceClient) {
+	p.t.Helper()
+	_, err := api.GetErasure(p.t.Context(), &ingestv1.GetErasureRequest{LeadId: p.lead})
+	if status.Code(err) == codes.NotFound {
+		p.erase(api)
+	}
+}
+
 // erased waits until the certificate says that all is done.
 func (p *person) erased(api ingestv1.IngestServiceClient) *ingestv1.Erasure {
 	p.t.Helper()
 	var c *ingestv1.Erasure
+	defer func() {
+		if p.t.Failed() {
+			p.t.Logf("the certificate: %v", c)
+		}
+	}()
 	p.wait("the erasure is finished", func() bool {
 		r, err := api.GetErasure(p.t.Context(), &ingestv1.GetErasureRequest{LeadId: p.lead})
 		c = r.GetErasure()

@@ -29,6 +29,7 @@ func TestOfAHundredLeadsAboutTwentyAreReadyAndNobodyIsLost(t *testing.T) {
 	o.Config = example(t)
 	log := &journal{}
 	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	verdicts := verdictsCounted(t)
 	o.After = func(ctx context.Context, b *box.Box) error {
 		verify(ctx, t, b, "with a warm cache")
 		if err := b.FlushRedis(ctx); err != nil {
@@ -54,6 +55,12 @@ func TestOfAHundredLeadsAboutTwentyAreReadyAndNobodyIsLost(t *testing.T) {
 	}
 	if report.HandedOff < report.QualifiedAtArrival || report.Nurturing == 0 || report.Recycled == 0 || report.Mails < 100 {
 		t.Errorf("the story left a part out: %+v", report)
+	}
+	// Gateways scanned some of the mails and providers loaded pictures; others read.
+	judged := verdicts(context.WithoutCancel(t.Context()))
+	t.Logf("verdicts %v", judged)
+	if judged["human human"] == 0 || judged["machine trap_link"] == 0 || judged["machine privacy_proxy"] == 0 {
+		t.Errorf("scanners, proxies and readers were not told apart: %v", judged)
 	}
 }
 

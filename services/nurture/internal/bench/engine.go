@@ -74,7 +74,7 @@ func (w *rawWriter) flush(ctx context.Context) error {
 		}
 		w.seen[lead] = true
 		order = append(order, lead)
-		msgs = append(msgs, bus.ExpectLast(&nats.Msg{Subject: "scores.raw." + lead + ".state", Data: w.body}, w.last[lead]))
+		msgs = append(msgs, bus.ExpectLast(&nats.Msg{Subject: "scores.state.raw." + lead, Data: w.body}, w.last[lead]))
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, w.b.JS, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	if err != nil {
@@ -96,7 +96,7 @@ func commitRaw(ctx context.Context, b *bus.Bus, n, size, batch int) (float64, er
 	for sent := 0; sent < n; sent += batch {
 		msgs := make([]*nats.Msg, batch)
 		for i := range msgs {
-			msgs[i] = bus.ExpectLast(&nats.Msg{Subject: fmt.Sprintf("leads.raw.r%d.state", sent+i), Data: body}, 0)
+			msgs[i] = bus.ExpectLast(&nats.Msg{Subject: fmt.Sprintf("leads.state.raw.r%d", sent+i), Data: body}, 0)
 		}
 		if _, err := jetstreamext.PublishMsgBatch(ctx, b.JS, msgs, jetstreamext.BatchFlowControl{AckFirst: false}); err != nil {
 			return 0, fmt.Errorf("write raw batch: %w", err)
@@ -115,7 +115,7 @@ func commitEach(ctx context.Context, b *bus.Bus, n, size, writers int) (float64,
 	for w := range writers {
 		wg.Go(func() {
 			for i := range n / writers {
-				msg := bus.ExpectLast(&nats.Msg{Subject: fmt.Sprintf("leads.raw.w%d-%d.state", w, i), Data: body}, 0)
+				msg := bus.ExpectLast(&nats.Msg{Subject: fmt.Sprintf("leads.state.raw.w%d-%d", w, i), Data: body}, 0)
 				if _, err := b.Publish(ctx, msg); err != nil {
 					errs <- err
 					return
@@ -149,7 +149,7 @@ func hops(ctx context.Context, b *bus.Bus, count int, p pace) ([]time.Duration, 
 		defer stop()
 	}
 	return paced(ctx, p, arrived, func(id string) error {
-		_, err := b.Publish(ctx, &nats.Msg{Subject: "leads.hop." + id + ".hop", Data: make([]byte, 400)})
+		_, err := b.Publish(ctx, &nats.Msg{Subject: "leads.hop.hop." + id, Data: make([]byte, 400)})
 		return err
 	})
 }
@@ -157,7 +157,7 @@ func hops(ctx context.Context, b *bus.Bus, count int, p pace) ([]time.Duration, 
 // relay consumes hop messages of one stream and publishes them to the next.
 func relay(ctx context.Context, b *bus.Bus, stream, next string, arrived chan<- string) (func(), error) {
 	cons, err := b.JS.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		Durable: "hop", AckPolicy: jetstream.AckAllPolicy, FilterSubject: bus.Prefix(stream) + ".hop.*.hop",
+		Durable: "hop", AckPolicy: jetstream.AckAllPolicy, FilterSubject: bus.Prefix(stream) + ".hop.hop.*",
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{"hop"}, PinnedTTL: 3 * time.Second,
 	})
 	if err != nil {
@@ -167,7 +167,7 @@ func relay(ctx context.Context, b *bus.Bus, stream, next string, arrived chan<- 
 		id, _, _, _ := bus.Split(m.Subject())
 		if next == "" {
 			arrived <- id
-		} else if _, err := b.Publish(ctx, &nats.Msg{Subject: next + ".hop." + id + ".hop", Data: m.Data()}); err != nil {
+		} else if _, err := b.Publish(ctx, &nats.Msg{Subject: next + ".hop.hop." + id, Data: m.Data()}); err != nil {
 			return
 		}
 		_ = m.Ack()

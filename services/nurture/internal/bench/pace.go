@@ -62,7 +62,7 @@ func paced(ctx context.Context, p pace, arrived <-chan string, begin func(id str
 		case err := <-errs:
 			return nil, err
 		case <-deadline.C:
-			return nil, fmt.Errorf("%d of %d journeys arrived", len(took), journeys)
+			return nil, fmt.Errorf("%d of %d journeys arrived; the others wait, or came without an address because ingest took too long to say whose they are", len(took), journeys)
 		}
 	}
 	return took, nil

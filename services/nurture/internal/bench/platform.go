@@ -23,6 +23,7 @@ type platform struct {
 	// ingestURL takes the events.
 	ingestURL string
 	ingest    ingestv1.IngestServiceClient
+	accounts  ingestv1.AccountServiceClient
 	scoring   scoringv1.ScoringServiceClient
 	campaign  campaignv1.CampaignServiceClient
 }
@@ -47,7 +48,7 @@ func newPlatform(ctx context.Context, config string) (*platform, error) {
 		return nil, err
 	}
 	r.onClose(func() { _ = conn.Close() })
-	p.ingestURL, p.ingest = url, ingestv1.NewIngestServiceClient(conn)
+	p.ingestURL, p.ingest, p.accounts = url, ingestv1.NewIngestServiceClient(conn), ingestv1.NewAccountServiceClient(conn)
 	return p, nil
 }
 
@@ -127,7 +128,7 @@ func (p *platform) startHandoff(ctx context.Context, routes, webhook string) err
 	cfg.Routes = routes
 	cfg.Webhook.URL, cfg.Webhook.Secrets, cfg.Webhook.Allow = webhook, []string{webhookSecret}, []string{"127.0.0.0/8"}
 	s, err := handoff.New(cfg, handoff.Deps{
-		Bus: b, Redis: p.redis, Log: p.log, HTTP: web, GRPC: grpc, Ingest: p.ingest, Scoring: p.scoring, Campaign: p.campaign,
+		Bus: b, Redis: p.redis, Log: p.log, HTTP: web, GRPC: grpc, Ingest: p.ingest, Accounts: p.accounts, Scoring: p.scoring, Campaign: p.campaign,
 	})
 	if err != nil {
 		return fmt.Errorf("open handoff: %w", err)

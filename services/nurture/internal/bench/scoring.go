@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,33 +23,53 @@ import (
 const (
 	scoredEvents = 30000
 	scoredLeads  = 10000
+	// scoringRounds are measured in turn with the engine's: one takes a second or
+	// two, and the machine is not the same from one second to the next.
+	scoringRounds = 5
 )
 
 // Scoring measures LEADS -> SCORES: events that lie ready are folded into scores
-// and committed, against the engine doing the same reads and writes with no fold.
+// and committed, against the engine doing the same reads and writes with no fold:
+// the medians of several rounds, and the median of the rounds' ratios.
 func Scoring(ctx context.Context, config string) ([]Line, error) {
-	rate, size, err := scoreAll(ctx, config)
-	if err != nil {
-		return nil, err
+	var rates, raws, ratios []float64
+	size := 0
+	for range scoringRounds {
+		rate, bytes, err := scoreAll(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := copyAll(ctx, bytes)
+		if err != nil {
+			return nil, err
+		}
+		rates, raws, ratios, size = append(rates, rate), append(raws, raw), append(ratios, rate/raw), bytes
 	}
+	return []Line{
+		{"engine_rmw", median(raws), "events/s"},
+		{"scoring_pipeline", median(rates), "events/s"},
+		{"scoring_record", float64(size), "bytes"},
+		{"scoring_vs_engine", median(ratios), "ratio"},
+	}, nil
+}
+
+// median of an odd number of figures.
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// copyAll is the engine's round: records of this size.
+func copyAll(ctx context.Context, size int) (rate float64, err error) {
 	r, err := newRig(ctx)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer r.close()
 	if err := r.preload(ctx); err != nil {
-		return nil, err
+		return 0, err
 	}
-	raw, err := copyRecords(ctx, r.bus, scoredEvents, size)
-	if err != nil {
-		return nil, err
-	}
-	return []Line{
-		{"engine_rmw", raw, "events/s"},
-		{"scoring_pipeline", rate, "events/s"},
-		{"scoring_record", float64(size), "bytes"},
-		{"scoring_vs_engine", rate / raw, "ratio"},
-	}, nil
+	return copyRecords(ctx, r.bus, scoredEvents, size)
 }
 
 // scoreAll runs scoring over the preloaded events; it returns events per second,
@@ -153,8 +174,8 @@ func leadRecord(lead, n int, at time.Time) ([]byte, error) {
 	domain := fmt.Sprintf("company%d.example", lead%500)
 	state := &ingestv1.State{Lead: &leadv1.Lead{
 		LeadId: fmt.Sprintf("lead%06d", lead),
-		Profile: &leadv1.Profile{
-			Email: fmt.Sprintf("person%d@%s", lead, domain), CompanyDomain: domain, JobTitle: "Head of Operations",
+		Facts: &leadv1.Facts{
+			HasEmail: true, HasCompany: true, CompanyDomain: domain, JobTitle: "Head of Operations",
 			Country: "DE", Employees: int64(20 + lead%400), //nolint:gosec // small
 		},
 		Source: "product", CreatedAt: now, UpdatedAt: now, LastSeenAt: now, Activities: uint64(n), //nolint:gosec // small

@@ -8,16 +8,39 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
 )
 
-// smtpSink takes every mail and throws it away.
+// smtpSink takes every mail, throws it away, and remembers when that was.
 type smtpSink struct {
-	addr  string
-	taken atomic.Int64
+	addr string
+	mu   sync.Mutex
+	at   []time.Time
+}
+
+func (s *smtpSink) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = append(s.at, time.Now())
+}
+
+func (s *smtpSink) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.at)
+}
+
+// steady is mails per second between the first tenth and the last, when nothing
+// starts and nothing runs out.
+func (s *smtpSink) steady() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tenth := len(s.at) / 10
+	from, to := tenth, len(s.at)-tenth-1
+	return float64(to-from) / s.at[to].Sub(s.at[from]).Seconds()
 }
 
 type smtpSession struct{ sink *smtpSink }
@@ -30,7 +53,7 @@ func (s smtpSession) Data(r io.Reader) error {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return fmt.Errorf("read mail: %w", err)
 	}
-	s.sink.taken.Add(1)
+	s.sink.take()
 	return nil
 }
 

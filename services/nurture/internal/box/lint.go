@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/nurturehq/nurture/pkg/access"
+	"github.com/nurturehq/nurture/pkg/expr"
 	"github.com/nurturehq/nurture/services/campaign"
 	"github.com/nurturehq/nurture/services/handoff"
 	"github.com/nurturehq/nurture/services/ingest"
@@ -19,24 +21,47 @@ func Lint(dir string) error {
 	if err := checkConfig(dir); err != nil {
 		return err
 	}
-	_, routes := handoff.LoadRoutes(filepath.Join(dir, "routes.yaml"))
+	m, modelErr := scoring.Lint(filepath.Join(dir, "model.yaml"))
+	programs, programsErr := campaign.Lint(dir)
+	routes, routesErr := handoff.LoadRoutes(filepath.Join(dir, "routes.yaml"))
 	return errors.Join(
 		ingest.Lint(filepath.Join(dir, "sources.yaml")),
 		lintConsent(filepath.Join(dir, consentFile)),
 		lintSignals(filepath.Join(dir, signalsFile)),
-		scoring.Lint(filepath.Join(dir, "model.yaml")),
-		campaign.Lint(dir),
+		modelErr,
+		programsErr,
 		lintAccess(filepath.Join(dir, accessFile)),
-		routes,
+		routesErr,
+		lintFacts(dir, slices.Concat(m, programs, routes.Conditions())),
 	)
 }
 
-// Both may be left out: then nothing is allowed without a yes, and signals are
-// judged by what is built in.
+// All may be left out: then nothing is allowed without a yes, signals are judged
+// by what is built in, and conditions know the usual facts alone.
 const (
 	consentFile = "consent.yaml"
 	signalsFile = "signals.yaml"
+	factsFile   = "facts.yaml"
 )
+
+// lintFacts checks facts.yaml, and that conditions ask for nothing that it does
+// not list.
+func lintFacts(dir string, conditions []*expr.Program) error {
+	file := filepath.Join(dir, factsFile)
+	if !isFile(file) {
+		file = ""
+	}
+	var names expr.Names
+	var err error
+	if names.Attributes, names.Properties, err = ingest.LintFacts(file); err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range conditions {
+		errs = append(errs, c.Unlisted(names))
+	}
+	return errors.Join(errs...)
+}
 
 func lintConsent(file string) error {
 	if !isFile(file) {

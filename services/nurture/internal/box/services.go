@@ -28,6 +28,7 @@ type part struct {
 // peers are the gRPC clients the services ask each other with.
 type peers struct {
 	ingest   ingestv1.IngestServiceClient
+	accounts ingestv1.AccountServiceClient
 	scoring  scoringv1.ScoringServiceClient
 	campaign campaignv1.CampaignServiceClient
 	handoff  handoffv1.HandoffServiceClient
@@ -68,8 +69,10 @@ func (b *Box) dial() (p peers, err error) {
 		}
 		return c
 	}
+	toIngest := conn(IngestGRPC)
 	p = peers{
-		ingest:   ingestv1.NewIngestServiceClient(conn(IngestGRPC)),
+		ingest:   ingestv1.NewIngestServiceClient(toIngest),
+		accounts: ingestv1.NewAccountServiceClient(toIngest),
 		scoring:  scoringv1.NewScoringServiceClient(conn(ScoringGRPC)),
 		campaign: campaignv1.NewCampaignServiceClient(conn(CampaignGRPC)),
 		handoff:  handoffv1.NewHandoffServiceClient(conn(HandoffGRPC)),
@@ -112,7 +115,7 @@ func (b *Box) campaign(p peers) (func(context.Context) error, error) {
 func (b *Box) handoff(p peers) (func(context.Context) error, error) {
 	s, err := handoff.New(b.handoffConfig(), handoff.Deps{
 		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[HandoffHTTP], GRPC: b.doors[HandoffGRPC], Access: b.access,
-		Ingest: p.ingest, Scoring: p.scoring, Campaign: p.campaign,
+		Ingest: p.ingest, Accounts: p.accounts, Scoring: p.scoring, Campaign: p.campaign,
 	})
 	if err != nil {
 		return nil, err
@@ -136,6 +139,9 @@ func (b *Box) ingestConfig() ingest.Config {
 	}
 	if file := filepath.Join(b.opts.Config, signalsFile); isFile(file) {
 		c.Signals = file
+	}
+	if file := filepath.Join(b.opts.Config, factsFile); isFile(file) {
+		c.Facts = file
 	}
 	if scale := b.opts.TimeScale; scale > 0 && scale < 1 {
 		c.Quarantine = max(shortQuarantine, time.Duration(scale*float64(quarantine)))

@@ -74,7 +74,13 @@ func verifyOne(ctx context.Context, b *Box, name string) (ledger.VerifyReport, e
 		if err != nil {
 			return ledger.VerifyReport{}, err
 		}
-		return s.Ledger().Verify(ctx)
+		report, err := s.Ledger().Verify(ctx)
+		if err != nil {
+			return report, err
+		}
+		_, wrong, err := s.VerifyAccounts(ctx)
+		report.Mismatches = append(report.Mismatches, wrong...)
+		return report, err
 	case "scoring":
 		s, err := scoring.New(b.scoringConfig(), scoring.Deps{Bus: b.Bus, Log: b.opts.Log})
 		if err != nil {

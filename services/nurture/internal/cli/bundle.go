@@ -23,7 +23,7 @@ var exportPage string
 
 func newLeadExport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "export <lead id>", Short: "Write all that is known of a person to a JSON and an HTML file (Art. 15 GDPR)", Args: wantArgs("id"),
+		Use: "export <lead id or e-mail>", Short: "Write all that is known of a person to a JSON and an HTML file (Art. 15 GDPR)", Args: wantArgs("id"),
 		Long: "Profile, consents with their proof, everything that was recorded, score with its reasons, programs and\n" +
 			"touches, handoffs, and who was told what. The files hold personal data: hand them to the person alone.",
 	}
@@ -35,12 +35,16 @@ func newLeadExport() *cobra.Command {
 			return err
 		}
 		defer p.close()
-		told, err := p.ingest.ExportLead(cmd.Context(), &ingestv1.ExportLeadRequest{LeadId: args[0]})
+		id, err := leadNamed(cmd.Context(), p.ingest, args[0])
 		if err != nil {
-			return askedIngest(err, args[0])
+			return err
+		}
+		told, err := p.ingest.ExportLead(cmd.Context(), &ingestv1.ExportLeadRequest{LeadId: id})
+		if err != nil {
+			return askedIngest(err, id)
 		}
 		s := &biography{lead: told.GetLead()}
-		if err := p.rest(cmd.Context(), args[0], s); err != nil {
+		if err := p.rest(cmd.Context(), id, s); err != nil {
 			return err
 		}
 		files, err := writeExport(*dir, bundle{Told: told, Story: s, At: time.Now()})

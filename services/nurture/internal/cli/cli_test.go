@@ -40,13 +40,15 @@ func TestWrongArgumentsAreOneLineThatSaysWhatToDo(t *testing.T) {
 		{[]string{"run", "now"}, []string{`"now"`, "nurture run --help"}},
 		{[]string{"story", "--leads", "0"}, []string{"--leads is 0"}},
 		{[]string{"story", "--config", "/nowhere"}, []string{"/nowhere", "--config"}},
-		{[]string{"lead"}, []string{"nurture lead show"}},
-		{[]string{"lead", "show"}, []string{"one argument", "nurture lead show <lead id>"}},
+		{[]string{"lead"}, []string{"nurture lead find|show"}},
+		{[]string{"lead", "show"}, []string{"one argument", "nurture lead show <lead id or e-mail>"}},
+		{[]string{"lead", "find", "x", "--kind", "name", "--ingest-addr", "127.0.0.1:1"}, []string{`--kind "name"`, "email, phone, user"}},
 		{[]string{"parked"}, []string{"nurture parked list|show|redrive|dismiss"}},
 		{[]string{"parked", "show", "abc"}, []string{`"abc"`, "nurture parked list"}},
 		{[]string{"parked", "list", "--nats", "nats://127.0.0.1:1"}, []string{"nats://127.0.0.1:1", "nurture run", "--nats"}},
 		{[]string{"status", "--nats", "nats://127.0.0.1:1"}, []string{"127.0.0.1:1", "--nats"}},
-		{[]string{"lead", "show", "x", "--addr", "127.0.0.1", "--ingest-addr", "127.0.0.1:1"}, []string{"ask ingest", "--addr"}},
+		{[]string{"lead", "show", "x", "--addr", "127.0.0.1", "--ingest-addr", "127.0.0.1:1"}, []string{"nobody answers at 127.0.0.1:1: ", "--addr"}},
+		{[]string{"suppress", "list", "--ingest-addr", "127.0.0.1:1"}, []string{"nobody answers at 127.0.0.1:1: ", "--addr"}},
 		{[]string{"source", "list", "--ingest-addr", "127.0.0.1:1"}, []string{"nobody answers at 127.0.0.1:1: ", "nurture run", "--addr"}},
 		{[]string{"lint"}, []string{"one argument", "nurture lint <dir>"}},
 		{[]string{"lint", "/nowhere"}, []string{"/nowhere"}},
@@ -134,7 +136,7 @@ func TestEveryFaultOfAConfigurationIsNamed(t *testing.T) {
 	}
 	for _, want := range []string{
 		`model.yaml:20:21: unknown field "employes"; did you mean "employees"?`, "the program can never end",
-		`unknown variable "lead.frist_name"`, "routes.yaml:", `found "two"`, "sources.yaml:", "sha256sum",
+		filepath.Join(dir, "templates", "welcome-hello.html.liquid") + ":", `unknown variable "lead.frist_name"`, "routes.yaml:", `found "two"`, "sources.yaml:", "sha256sum",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lint does not say %q:\n%s", want, out)

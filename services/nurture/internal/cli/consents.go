@@ -16,12 +16,16 @@ import (
 
 func newLeadConsents() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "consents <lead id>", Short: "List every answer a lead ever gave, and what was allowed as of a date", Args: wantArgs("id"),
+		Use: "consents <lead id or e-mail>", Short: "List every answer a lead ever gave, and what was allowed as of a date", Args: wantArgs("id"),
 	}
 	asOf := cmd.Flags().String("as-of", "", "date or time, like 2026-01-31 (the end of that day, UTC) or 2026-01-31T12:00:00Z; empty: now")
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
 	return onIngest(cmd, func(ctx context.Context, c ingestv1.IngestServiceClient, w io.Writer, args []string) error {
-		req := &ingestv1.ListConsentsRequest{LeadId: args[0]}
+		id, err := leadNamed(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		req := &ingestv1.ListConsentsRequest{LeadId: id}
 		if *asOf != "" {
 			at, err := asOfTime(*asOf)
 			if err != nil {

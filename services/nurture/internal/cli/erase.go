@@ -25,7 +25,7 @@ const eraseWithin = time.Minute
 
 func newLeadErase() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "erase <lead id>", Short: "Forget a person: everything of the lead, everywhere; print the certificate", Args: wantArgs("id"),
+		Use: "erase <lead id or e-mail>", Short: "Forget a person: everything of the lead, everywhere; print the certificate", Args: wantArgs("id"),
 		Long: "Replace the lead's records by tombstones in every service, remove its identities, destroy its data key,\n" +
 			"overwrite its old messages, parked messages and caches, and tell the CRM. It cannot be undone. Asking again\n" +
 			"prints the certificate. The exit code is 1 while something is left to do, which goes on by itself.",
@@ -46,9 +46,13 @@ func newLeadErase() *cobra.Command {
 		defer p.close()
 		ctx, cancel := context.WithTimeout(cmd.Context(), eraseWithin)
 		defer cancel()
-		r, err := p.ingest.EraseLead(ctx, &ingestv1.EraseLeadRequest{LeadId: args[0], RequestedBy: *by, Reason: *reason})
+		id, err := leadNamed(ctx, p.ingest, args[0])
 		if err != nil {
-			return askedIngest(err, args[0])
+			return err
+		}
+		r, err := p.ingest.EraseLead(ctx, &ingestv1.EraseLeadRequest{LeadId: id, RequestedBy: *by, Reason: *reason})
+		if err != nil {
+			return askedIngest(err, id)
 		}
 		return certify(cmd.OutOrStdout(), r.GetErasure(), *file)
 	}
@@ -80,7 +84,7 @@ func askedIngest(err error, id string) error {
 	if status.Code(err) == codes.NotFound {
 		return fmt.Errorf("%s (lead %q)", status.Convert(err).Message(), id)
 	}
-	return unanswered(err)
+	return fmt.Errorf("ask ingest: %w", err)
 }
 
 // certify shows a certificate to a person and keeps it for machines.
@@ -117,8 +121,16 @@ func printErasure(out io.Writer, c *ingestv1.Erasure) error {
 		p.f("  finished\t%s\n", clock(c.GetFinishedAt()))
 	}
 	p.f("STEPS\n")
+	broken := false
 	for _, s := range c.GetSteps() {
-		p.f("  %s\t%s\t%d\t%s\t%s\n", s.GetName(), plain(s.GetStatus().String(), "ERASURE_STATUS_"), s.GetRemoved(), clock(s.GetAt()), s.GetNote())
+		note := s.GetNote()
+		if s.GetInterrupted() {
+			note, broken = note+"; broke off and was done again", true
+		}
+		p.f("  %s\t%s\t%d\t%s\t%s\n", s.GetName(), plain(s.GetStatus().String(), "ERASURE_STATUS_"), s.GetRemoved(), clock(s.GetAt()), note)
+	}
+	if broken {
+		p.f("NOTE\tthe log's server may have kept the bytes of one message of each step that broke off: see docs/howto/privacy.md\n")
 	}
 	return errors.Join(p.err, w.Flush())
 }
@@ -139,7 +151,7 @@ func newKeys() *cobra.Command {
 		defer p.close()
 		r, err := p.ingest.RewrapKeys(cmd.Context(), &ingestv1.RewrapKeysRequest{})
 		if err != nil {
-			return fmt.Errorf("ask ingest: %s", status.Convert(err).Message())
+			return fmt.Errorf("ask ingest: %w", err)
 		}
 		pr := &printer{w: cmd.OutOrStdout()}
 		pr.f("rewrapped=%d current=%d wrapped_by=%s\n", r.GetRewrapped(), r.GetCurrent(), r.GetWrappedBy())

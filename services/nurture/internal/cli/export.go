@@ -92,7 +92,7 @@ func exportTo[L any](cmd *cobra.Command, f *exportFlags, a *addrs, open func(con
 	defer p.close()
 	next, err := open(cmd.Context(), p.ingest)
 	if err != nil {
-		return asked(err)
+		return fmt.Errorf("ask ingest: %w", err)
 	}
 	if f.out == "-" {
 		_, err = copyLines(cmd.OutOrStdout(), f.format, next)
@@ -125,7 +125,7 @@ func copyLines[L any](w io.Writer, format string, next func() (L, error)) (n int
 			return n, rows.Close()
 		}
 		if err != nil {
-			return n, asked(err)
+			return n, fmt.Errorf("ask ingest: %w", err)
 		}
 		if err := rows.Write(line); err != nil {
 			return n, err

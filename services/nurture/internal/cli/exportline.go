@@ -23,12 +23,14 @@ type leadLine struct {
 	LastName      string     `parquet:"last_name"`
 	Company       string     `parquet:"company"`
 	CompanyDomain string     `parquet:"company_domain"`
+	AccountID     string     `parquet:"account_id"`
+	AccountBy     string     `parquet:"account_by"`
 	JobTitle      string     `parquet:"job_title"`
 	Country       string     `parquet:"country"`
 	Language      string     `parquet:"language"`
 	TimeZone      string     `parquet:"time_zone"`
 	Industry      string     `parquet:"industry"`
-	Employees     int64      `parquet:"employees"`
+	Employees     *int64     `parquet:"employees,optional"`
 	Website       string     `parquet:"website"`
 	Source        string     `parquet:"source"`
 	UtmSource     string     `parquet:"first_utm_source"`
@@ -56,8 +58,8 @@ func leadLineOf(m *ingestv1.ExportLeadsResponse) (leadLine, error) {
 	}
 	return leadLine{
 		LeadID: l.GetLeadId(), Email: p.GetEmail(), Phone: p.GetPhone(), FirstName: p.GetFirstName(), LastName: p.GetLastName(),
-		Company: p.GetCompany(), CompanyDomain: p.GetCompanyDomain(), JobTitle: p.GetJobTitle(), Country: p.GetCountry(),
-		Language: p.GetLanguage(), TimeZone: p.GetTimeZone(), Industry: p.GetIndustry(), Employees: p.GetEmployees(), Website: p.GetWebsite(),
+		Company: p.GetCompany(), CompanyDomain: p.GetCompanyDomain(), AccountID: l.GetAccountId(), AccountBy: l.GetAccountBy(), JobTitle: p.GetJobTitle(), Country: p.GetCountry(),
+		Language: p.GetLanguage(), TimeZone: p.GetTimeZone(), Industry: p.GetIndustry(), Employees: known(p.GetEmployees()), Website: p.GetWebsite(),
 		Source: l.GetSource(), UtmSource: l.GetFirstTouch().GetUtmSource(), UtmMedium: l.GetFirstTouch().GetUtmMedium(),
 		UtmCampaign: l.GetFirstTouch().GetUtmCampaign(), LastSource: l.GetLastTouch().GetUtmSource(), LastCampaign: l.GetLastTouch().GetUtmCampaign(),
 		Consents: answers(l.GetConsents()), Suppression: suppression(l.GetSuppression()), Activities: int64(l.GetActivities()), //nolint:gosec // a count
@@ -65,11 +67,19 @@ func leadLineOf(m *ingestv1.ExportLeadsResponse) (leadLine, error) {
 	}, nil
 }
 
-// answers lists purposes as marketing_email=yes; events=no.
+// known is a number that is 0 when nobody said it; then there is none.
+func known(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// answers lists purposes as marketing_email=yes; events=no; news=unconfirmed.
 func answers(consents []*leadv1.Consent) string {
 	list := make([]string, len(consents))
 	for i, c := range consents {
-		list[i] = c.GetPurpose() + "=" + map[bool]string{true: "yes", false: "no"}[c.GetGranted()]
+		list[i] = c.GetPurpose() + "=" + yes(c.GetPending(), "unconfirmed", yes(c.GetGranted(), "yes", "no"))
 	}
 	return strings.Join(list, "; ")
 }

@@ -106,7 +106,7 @@ func (f *importFlags) plan(columns []string) (*ingestv1.ImportPlan, error) {
 // fields reads --map and checks that the columns named are there. What an
 // import added to refused rows is left out.
 func (f *importFlags) fields(columns []string) (map[string]string, error) {
-	fields := map[string]string{intake.RowColumn: "-", intake.ReasonColumn: "-"}
+	fields := map[string]string{intake.RowColumn: "-", intake.ReasonColumn: "-", intake.LineColumn: "-"}
 	has := func(c string) error {
 		if c != "" && columns != nil && !slices.Contains(columns, c) {
 			return fmt.Errorf("there is no column %q in %s; it has: %s", c, f.file, strings.Join(columns, ", "))
@@ -179,7 +179,7 @@ func (f *importFlags) meanings(cmd *cobra.Command, client ingestv1.IngestService
 	}
 	m, err := intake.Ask(cmd.Context(), client, plan)
 	if err != nil {
-		return asked(err)
+		return fmt.Errorf("ask ingest: %w", err)
 	}
 	p := &printer{w: cmd.ErrOrStderr()}
 	for _, c := range plan.GetColumns() {
@@ -190,10 +190,6 @@ func (f *importFlags) meanings(cmd *cobra.Command, client ingestv1.IngestService
 		return fmt.Errorf("no column is read as email, phone or user_id: say which one is, like --map \"%s=email\"", plan.GetColumns()[0])
 	}
 	return p.err
-}
-
-func asked(err error) error {
-	return unanswered(err)
 }
 
 // bring runs the import and says what became of it.
@@ -209,6 +205,7 @@ func (f *importFlags) bring(cmd *cobra.Command, client ingestv1.IngestServiceCli
 	}
 	defer func() { err = errors.Join(err, rep.close()) }()
 	if j.Resumes() {
+		rep.before = j.Tally.Rows
 		rep.p.f("goes on after row %d\n", j.Tally.Rows)
 	}
 	tally, err := intake.Run(cmd.Context(), intake.Options{

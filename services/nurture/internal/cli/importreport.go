@@ -22,6 +22,7 @@ type importReport struct {
 	tty      bool
 	began    time.Time
 	drawn    time.Time
+	before   uint64 // rows that an earlier run brought in
 	problems int
 	file     *os.File
 	rows     table.Writer[importLine]
@@ -95,7 +96,7 @@ func (r *importReport) moved(t intake.Tally, done float64) {
 	const width = 24
 	full := int(done * width)
 	r.bar.f("\r\x1b[K[%s%s] %3.0f %%  %d rows, %d refused, %.0f rows/s", strings.Repeat("=", full), strings.Repeat(" ", width-full),
-		100*done, t.Rows, t.Rejected, float64(t.Rows)/max(now.Sub(r.began).Seconds(), 0.001))
+		100*done, t.Rows, t.Rejected, float64(t.Rows-r.before)/max(now.Sub(r.began).Seconds(), 0.001))
 }
 
 func (r *importReport) end(t intake.Tally, dryRun bool) {

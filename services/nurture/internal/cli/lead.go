@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,7 +21,7 @@ import (
 )
 
 func newLead() *cobra.Command {
-	return group("lead", "Look at one lead, merge it with another, hand out its data, or forget it", newLeadShow(), newLeadConsents(), newLeadMerge(), newLeadUnmerge(), newLeadExport(), newLeadErase(), newLeadErasure())
+	return group("lead", "Find a lead, look at it, merge it with another, hand out its data, or forget it", newLeadFind(), newLeadShow(), newLeadConsents(), newLeadMerge(), newLeadUnmerge(), newLeadExport(), newLeadErase(), newLeadErasure())
 }
 
 // addrs are where the four services answer gRPC, and the token that they ask for.
@@ -29,11 +30,11 @@ type addrs struct{ host, ingest, scoring, campaign, handoff, token string }
 func addrFlags(cmd *cobra.Command) *addrs {
 	a := &addrs{}
 	f := cmd.Flags()
-	f.StringVar(&a.host, "addr", "127.0.0.1", "host on which the services answer gRPC on their usual ports")
-	f.StringVar(&a.ingest, "ingest-addr", "", "host:port of ingest's gRPC (default port 9080 of --addr)")
-	f.StringVar(&a.scoring, "scoring-addr", "", "host:port of scoring's gRPC (default port 9081 of --addr)")
-	f.StringVar(&a.campaign, "campaign-addr", "", "host:port of campaign's gRPC (default port 9082 of --addr)")
-	f.StringVar(&a.handoff, "handoff-addr", "", "host:port of handoff's gRPC (default port 9083 of --addr)")
+	f.StringVar(&a.host, "addr", "", "host on which the services answer gRPC on their usual ports (default 127.0.0.1)")
+	f.StringVar(&a.ingest, "ingest-addr", "", "host:port of ingest's gRPC (INGEST_ADDR; default port 9080 of --addr)")
+	f.StringVar(&a.scoring, "scoring-addr", "", "host:port of scoring's gRPC (SCORING_ADDR; default port 9081 of --addr)")
+	f.StringVar(&a.campaign, "campaign-addr", "", "host:port of campaign's gRPC (CAMPAIGN_ADDR; default port 9082 of --addr)")
+	f.StringVar(&a.handoff, "handoff-addr", "", "host:port of handoff's gRPC (HANDOFF_ADDR; default port 9083 of --addr)")
 	f.StringVar(&a.token, "token", "", "token of the API, where one is asked for (better NURTURE_TOKEN: other users see the arguments of a program)")
 	return a
 }
@@ -49,19 +50,29 @@ func (a *addrs) opened() string {
 // peers are the clients of the four services.
 type peers struct {
 	ingest   ingestv1.IngestServiceClient
+	accounts ingestv1.AccountServiceClient
 	scoring  scoringv1.ScoringServiceClient
 	campaign campaignv1.CampaignServiceClient
 	handoff  handoffv1.HandoffServiceClient
 	conns    []*grpc.ClientConn
 }
 
+// target is where a service answers: where its own flag says, at its usual port of
+// --addr, where its variable says, at its usual port here.
+func (a *addrs) target(own, env, port string) string {
+	if own != "" {
+		return own
+	}
+	if there := os.Getenv(env); a.host == "" && there != "" {
+		return there
+	}
+	return net.JoinHostPort(cmp.Or(a.host, "127.0.0.1"), port)
+}
+
 func (a *addrs) dial() (*peers, error) {
 	p := &peers{}
-	dial := func(own, port string) (*grpc.ClientConn, error) {
-		target := own
-		if target == "" {
-			target = net.JoinHostPort(a.host, port)
-		}
+	dial := func(own, env, port string) (*grpc.ClientConn, error) {
+		target := a.target(own, env, port)
 		conn, err := rpc.DialAs(target, a.opened())
 		if err != nil {
 			p.close()
@@ -71,30 +82,23 @@ func (a *addrs) dial() (*peers, error) {
 		return conn, nil
 	}
 	for _, d := range []struct {
-		own, port string
-		use       func(*grpc.ClientConn)
+		own, env, port string
+		use            func(*grpc.ClientConn)
 	}{
-		{a.ingest, "9080", func(c *grpc.ClientConn) { p.ingest = ingestv1.NewIngestServiceClient(c) }},
-		{a.scoring, "9081", func(c *grpc.ClientConn) { p.scoring = scoringv1.NewScoringServiceClient(c) }},
-		{a.campaign, "9082", func(c *grpc.ClientConn) { p.campaign = campaignv1.NewCampaignServiceClient(c) }},
-		{a.handoff, "9083", func(c *grpc.ClientConn) { p.handoff = handoffv1.NewHandoffServiceClient(c) }},
+		{a.ingest, "INGEST_ADDR", "9080", func(c *grpc.ClientConn) {
+			p.ingest, p.accounts = ingestv1.NewIngestServiceClient(c), ingestv1.NewAccountServiceClient(c)
+		}},
+		{a.scoring, "SCORING_ADDR", "9081", func(c *grpc.ClientConn) { p.scoring = scoringv1.NewScoringServiceClient(c) }},
+		{a.campaign, "CAMPAIGN_ADDR", "9082", func(c *grpc.ClientConn) { p.campaign = campaignv1.NewCampaignServiceClient(c) }},
+		{a.handoff, "HANDOFF_ADDR", "9083", func(c *grpc.ClientConn) { p.handoff = handoffv1.NewHandoffServiceClient(c) }},
 	} {
-		conn, err := dial(d.own, d.port)
+		conn, err := dial(d.own, d.env, d.port)
 		if err != nil {
 			return nil, err
 		}
 		d.use(conn)
 	}
 	return p, nil
-}
-
-// unanswered says why ingest gave no answer, and what to do.
-func unanswered(err error) error {
-	s := status.Convert(err)
-	if s.Code() == codes.Unauthenticated || s.Code() == codes.PermissionDenied {
-		return fmt.Errorf("ask ingest: %s", s.Message())
-	}
-	return fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", s.Message())
 }
 
 func (p *peers) close() {
@@ -108,6 +112,7 @@ func (p *peers) close() {
 type biography struct {
 	asked       string // the id that was asked for
 	lead        *leadv1.Lead
+	account     *ingestv1.GetAccountResponse
 	merges      []*ingestv1.Merge
 	activities  []*leadv1.Activity
 	score       *scoringv1.ExplainScoreResponse
@@ -118,7 +123,7 @@ type biography struct {
 
 func newLeadShow() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "show <lead id>", Short: "Tell the whole story of one lead: who, score, programs, mails, sales, what they did", Args: wantArgs("id"),
+		Use: "show <lead id or e-mail>", Short: "Tell the whole story of one lead: who, score, programs, mails, sales, what they did", Args: wantArgs("id"),
 	}
 	a := addrFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -137,12 +142,16 @@ func newLeadShow() *cobra.Command {
 }
 
 func (p *peers) biography(ctx context.Context, id string) (*biography, error) {
+	id, err := leadNamed(ctx, p.ingest, id)
+	if err != nil {
+		return nil, err
+	}
 	lead, err := p.ingest.GetLead(ctx, &ingestv1.GetLeadRequest{LeadId: id})
 	switch {
 	case status.Code(err) == codes.NotFound:
-		return nil, fmt.Errorf("there is no lead %q: ids are in the answers of the forms and on the CRM desk", id)
+		return nil, fmt.Errorf("there is no lead %q: `nurture lead find` says which one somebody is", id)
 	case err != nil:
-		return nil, unanswered(err)
+		return nil, fmt.Errorf("ask ingest: %w", err)
 	}
 	s := &biography{asked: id, lead: lead.GetLead()}
 	return s, p.rest(ctx, s.lead.GetLeadId(), s)
@@ -154,6 +163,12 @@ func (p *peers) rest(ctx context.Context, id string, s *biography) error {
 		who string
 		ask func() error
 	}{
+		{"ingest", func() (err error) {
+			if account := s.lead.GetAccountId(); account != "" {
+				s.account, err = p.accounts.GetAccount(ctx, &ingestv1.GetAccountRequest{AccountId: account, PageSize: 1})
+			}
+			return err
+		}},
 		{"ingest", func() error {
 			r, err := p.ingest.ListMerges(ctx, &ingestv1.ListMergesRequest{LeadId: id})
 			s.merges = r.GetMerges()
@@ -186,7 +201,7 @@ func (p *peers) rest(ctx context.Context, id string, s *biography) error {
 	}
 	for _, a := range asks {
 		if err := a.ask(); err != nil && status.Code(err) != codes.NotFound {
-			return fmt.Errorf("ask %s: %s", a.who, status.Convert(err).Message())
+			return fmt.Errorf("ask %s: %w", a.who, err)
 		}
 	}
 	return nil

@@ -36,7 +36,8 @@ func (s *biography) printWho(p *printer) {
 		{"phone", who.GetPhone()},
 		{"company", who.GetCompany()},
 		{"job title", who.GetJobTitle()},
-		{"country", strings.TrimSpace(who.GetCountry() + " " + who.GetTimeZone())},
+		{"country", who.GetCountry()},
+		{"time zone", who.GetTimeZone()},
 		{"source", strings.TrimSpace(l.GetSource() + " " + l.GetFirstTouch().GetUtmCampaign())},
 		{"captured", clock(l.GetCreatedAt())},
 	} {
@@ -47,9 +48,10 @@ func (s *biography) printWho(p *printer) {
 	if flags := flagsOf(l.GetFlags()); flags != "" {
 		p.f("  flags\t%s\n", flags)
 	}
+	s.printCompany(p)
 	s.printMerges(p)
 	for _, c := range l.GetConsents() {
-		p.f("  consent\t%s %s %s\n", c.GetPurpose(), yes(c.GetGranted(), "granted", "refused"), clock(c.GetAt()))
+		p.f("  consent\t%s %s %s\n", c.GetPurpose(), yes(c.GetPending(), "waits for confirmation", yes(c.GetGranted(), "granted", "refused")), clock(c.GetAt()))
 	}
 	if l.GetSuppression() != 0 {
 		p.f("  suppressed\t%s\n", plain(l.GetSuppression().String(), "SUPPRESSION_"))
@@ -133,7 +135,7 @@ func (s *biography) printSales(p *printer) {
 	p.f("SALES\t%s (%s), stay %d, rep %s by %s\n", plain(h.GetStatus().String(), "HANDOFF_STATUS_"), h.GetReason(), h.GetRound(), h.GetRep(), h.GetRoutedBy())
 	p.f("  why\t%s\n", h.GetWhy())
 	for _, d := range h.GetDeliveries() {
-		p.f("  delivery\t%s %s after %d attempts %s\n", d.GetType(), plain(d.GetStatus().String(), "DELIVERY_STATUS_"), d.GetAttempts(), d.GetLastError())
+		p.f("  delivery\t%s %s, attempt %d%s\n", d.GetType(), plain(d.GetStatus().String(), "DELIVERY_STATUS_"), d.GetAttempts(), prefixed(": ", d.GetLastError()))
 	}
 	if r := h.GetRejectReason(); r != 0 {
 		p.f("  given back\t%s%s\n", plain(r.String(), "REJECT_REASON_"), prefixed(": ", h.GetText()))

@@ -77,7 +77,7 @@ func merging(err error, leads []string) error {
 	case codes.FailedPrecondition:
 		return fmt.Errorf("these leads cannot be merged: %s", said.Message())
 	default:
-		return fmt.Errorf("ask ingest: %s; is `nurture run` running? name another host with --addr", said.Message())
+		return fmt.Errorf("ask ingest: %w", err)
 	}
 }
 

@@ -40,7 +40,7 @@ func newParkedList() *cobra.Command {
 		}
 		for _, m := range list {
 			p.f("%d\t%s\t%s\t%s\t%s/%d\t%d\t%s\t%s\n", m.Seq, m.GetService(), m.GetReason(), m.GetLeadId(),
-				m.GetStream(), m.GetSeq(), m.GetAttempts(), m.GetParkedAt().AsTime().Format(time.RFC3339), m.GetError())
+				m.GetStream(), m.GetSeq(), m.GetAttempts(), m.GetParkedAt().AsTime().Format(time.RFC3339), saidOf(m))
 		}
 		return errors.Join(p.err, w.Flush())
 	}
@@ -78,7 +78,18 @@ func printParked(p *printer, m bus.ParkedMsg) error {
 		p.f("header   %s: %s\n", name, m.GetHeaders()[name])
 	}
 	p.f("payload  %d bytes: %q\n", len(m.GetData()), m.GetData())
+	if len(m.GetSealed()) > 0 {
+		p.f("sealed   %d bytes: see it with `nurture rejects show %d`\n", len(m.GetSealed()), m.Seq)
+	}
 	return p.err
+}
+
+// saidOf is the error of a parked message as far as anybody may read it.
+func saidOf(m bus.ParkedMsg) string {
+	if len(m.GetSealed()) > 0 {
+		return "(sealed: nurture rejects show)"
+	}
+	return m.GetError()
 }
 
 func newParkedRedrive() *cobra.Command {
@@ -101,7 +112,7 @@ func newParkedRedrive() *cobra.Command {
 }
 
 // redriveAll sends everything back but what only a person can settle, and what
-// sources sent: `nurture rejects` reads that again.
+// sources and upstreams sent: `nurture rejects` reads that again.
 func redriveAll(cmd *cobra.Command, url string) error {
 	b, err := openBus(cmd.Context(), url)
 	if err != nil {
@@ -114,7 +125,7 @@ func redriveAll(cmd *cobra.Command, url string) error {
 	}
 	redriven, left := 0, 0
 	for _, m := range list {
-		if m.GetReason() == bus.ReasonAmbiguous || m.GetSource() != "" {
+		if m.GetReason() == bus.ReasonAmbiguous || m.GetSource() != "" || len(m.GetSealed()) > 0 {
 			left++
 			continue
 		}

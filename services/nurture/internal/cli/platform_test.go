@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nurturehq/nurture/pkg/rpc"
+	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
+	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	"github.com/nurturehq/nurture/services/nurture/internal/box"
 )
 
@@ -96,6 +99,31 @@ func (t *person) types(line string, wants ...string) string {
 	}
 }
 
+// merged makes one account of two at the command line, and takes a lead out of one.
+func merged(t *testing.T, flags []string, me *person) {
+	t.Helper()
+	conn, err := rpc.Dial(flags[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for email, group := range map[string]string{"lee@acme-inc.example": "", "kim@gmail.com": "g7"} {
+		if _, err := ingestv1.NewIngestServiceClient(conn).CaptureLead(t.Context(), &ingestv1.CaptureLeadRequest{
+			Source: "product", GroupId: group, Profile: &leadv1.Profile{Email: email},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	me.types("account join acme.example acme-inc.example", "error: making", "with 1 leads, cannot be undone: add --yes")
+	me.types("account join acme.example acme-inc.example --by ticket_1 --yes", "(acme.example)", "is part of")
+	me.types("account show acme-inc.example", "domain acme.example", "domain acme-inc.example", "LEADS", "3")
+	me.types("account join acme.example acme-inc.example --yes", "one account before")
+	me.types("account join acme.example nobody.example --yes", "error: nobody.example: nobody told of this account")
+	g7 := regexp.MustCompile(`ACCOUNT +(\S+)`).FindStringSubmatch(me.types("account show g7 --source product", "ACCOUNT", "LEADS"))[1]
+	me.types("account remove lee@acme-inc.example acme.example", "stays", "its address")
+	me.types("account remove kim@gmail.com "+g7, "belongs to no account now")
+}
+
 func TestTheCommandLineWorksOnARunningPlatform(t *testing.T) {
 	config, flags := platform(t)
 	me := &person{T: t, flags: flags}
@@ -117,6 +145,10 @@ func TestTheCommandLineWorksOnARunningPlatform(t *testing.T) {
 	me.types("source test website", "answered  201", "source-test@nurture.test", "a new lead")
 	me.types("lead consents LEAD", "marketing_email", "Send me useful articles")
 	me.types("lead show LEAD", "source-test@nurture.test", "form_submitted")
+	me.types("lead find Source-Test@nurture.test", me.lead, "source-test@nurture.test")
+	me.types("lead find nobody@acme.example", "error: nobody has this address")
+	me.types("lead find "+me.lead, me.lead)
+	me.types("lead show source-test@nurture.test", me.lead, "form_submitted")
 	me.types("suppress add kim@acme.example --reason manual --note asked_by_phone", "suppressed")
 	me.types("suppress check kim@acme.example", "manual", "asked_by_phone")
 	me.types("suppress remove kim@acme.example", "--note")
@@ -129,10 +161,26 @@ func TestTheCommandLineWorksOnARunningPlatform(t *testing.T) {
 	}
 	me.types("import "+list+" --basis none --dry-run", "2 rows checked, nothing recorded: 1 would be taken", "1 would be refused")
 	me.types("import "+list, "--basis")
+	me.types("import "+list+" --basis none", "1 new leads")
+
+	other := &person{T: t, flags: flags} // whose ids are not those of the lead at hand
+	other.types("account show www.acme.example", "ACCOUNT", "known as", "domain acme.example", "LEADS", "1")
+	other.types("account list", "acme.example")
+	other.types("account show nobody.example", "error: nobody told of this account")
+	other.types("account show g1", "name it with --source")
+	other.types("account show g1 --source website", "error: nobody told of this account")
+	other.types("lead show ann@acme.example", "account", "acme.example (by email; 1 more known)")
+	other.types("export leads", "account_id")
+	merged(t, flags, other)
 
 	bundle := t.TempDir()
-	me.types("lead export LEAD --out " + bundle)
+	me.types("lead export source-test@nurture.test --out "+bundle, "lead-"+me.lead+".json")
 	me.types("lead erase LEAD", "--yes")
-	me.types("lead erase LEAD --yes", "ERASURE", "finished")
-	me.types("lead show LEAD", "erased")
+	lead := me.lead
+	me.types("lead erase source-test@nurture.test --yes", "ERASURE", "finished", lead)
+	me.types("lead show "+lead, "erased")
+	me.types("lead find source-test@nurture.test", "error: nobody has this address")
+	if out := me.types("export leads", "lead_id"); strings.Contains(out, lead) {
+		t.Errorf("an erased lead is in the list of all leads:\n%s", out)
+	}
 }

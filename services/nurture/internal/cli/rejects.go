@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
@@ -83,21 +88,44 @@ func newRejectsShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := got.GetReject()
-			p := &printer{w: cmd.OutOrStdout()}
-			p.f("reject %d of %s: %s, to be read as %s\n", r.GetRejectId(), r.GetSource(), r.GetReason(), r.GetKind())
-			p.f("received %s\n", r.GetAt().AsTime().Format(time.RFC3339Nano))
-			for _, f := range r.GetFaults() {
-				p.f("wrong    %s\n", wrong([]*ledgerv1.Fault{f}))
-			}
-			for _, name := range slices.Sorted(maps.Keys(r.GetAbout())) {
-				p.f("about    %s: %s\n", name, r.GetAbout()[name])
-			}
-			p.f("sent     %d bytes: %q\n", len(r.GetRaw()), r.GetRaw())
-			return p.err
+			return printReject(cmd.OutOrStdout(), got.GetReject())
 		})
 	}
 	return cmd
+}
+
+func printReject(out io.Writer, r *ingestv1.Reject) error {
+	p := &printer{w: out}
+	p.f("reject %d of %s: %s, to be read as %s\n", r.GetRejectId(), r.GetSource(), r.GetReason(), r.GetKind())
+	p.f("received %s\n", r.GetAt().AsTime().Format(time.RFC3339Nano))
+	for _, f := range r.GetFaults() {
+		p.f("wrong    %s\n", wrong([]*ledgerv1.Fault{f}))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.GetAbout())) {
+		p.f("about    %s: %s\n", name, r.GetAbout()[name])
+	}
+	p.f("sent     %d bytes: %s\n", len(r.GetRaw()), sent(r))
+	return p.err
+}
+
+// sent is what was sent as a person reads it: a message as JSON, anything else as
+// it is, on one line. What a terminal would obey is not shown as it is.
+func sent(r *ingestv1.Reject) string {
+	in := &ingestv1.Inbound{}
+	if r.GetKind() != "inbound" || r.GetAbout()["Content-Type"] != "application/x-protobuf" || proto.Unmarshal(r.GetRaw(), in) != nil {
+		return strconv.Quote(string(r.GetRaw()))
+	}
+	raw, err := protojson.Marshal(in)
+	var text bytes.Buffer
+	if err = errors.Join(err, json.Indent(&text, raw, "", "  ")); err != nil { // without the blanks that protojson puts in at random
+		return strconv.Quote(string(r.GetRaw()))
+	}
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && !strconv.IsPrint(c) {
+			return '\ufffd'
+		}
+		return c
+	}, text.String())
 }
 
 // reject reads the number of a reject.

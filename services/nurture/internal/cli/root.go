@@ -36,7 +36,7 @@ func newRoot() *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newRun(), newStory(), newStatus(), newLead(), newSuppress(), newParked(), newRejects(), newSource(), newSignals(), newBounces(), newAccess(), newVerify(), newKeys(), newLint(),
+		newRun(), newStory(), newStatus(), newLead(), newAccount(), newSuppress(), newParked(), newRejects(), newSource(), newSignals(), newBounces(), newAccess(), newVerify(), newKeys(), newLint(),
 		newImport(), newExport(), newEngines(), newVersion(),
 	)
 	return root

@@ -91,16 +91,16 @@ func terminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
-// funnelLines is the funnel in short lines.
+// funnelLines is the funnel in short lines: where the leads are now, which adds up
+// to those captured, and what happened so far.
 func funnelLines(s funnel.Snapshot) []string {
+	at := func(stage leadv1.Stage) int { return s.Stages[stage] }
 	lines := []string{
-		fmt.Sprintf("captured %d | nurturing %d | qualified %d | at sales %d, accepted %d",
-			s.Captured, s.Nurturing(), s.Stages[leadv1.Stage_STAGE_QUALIFIED], s.AtSales(), s.Accepted),
-		fmt.Sprintf("recycled %d | won %d, lost %d | suppressed %d | orphans %d",
-			s.Recycled, s.Stages[leadv1.Stage_STAGE_WON], s.Stages[leadv1.Stage_STAGE_LOST],
-			s.Stages[leadv1.Stage_STAGE_SUPPRESSED], s.Orphans),
-		fmt.Sprintf("mails: %d sent, %d deferred, %d suppressed, %d bounced | parked %d",
-			s.Sent, s.Deferred, s.Suppressed, s.Bounced, s.Parked),
+		fmt.Sprintf("captured %d: %d nurturing, %d qualified, %d at sales", s.Captured, s.Nurturing(), at(leadv1.Stage_STAGE_QUALIFIED), s.AtSales()),
+		fmt.Sprintf("%d won, %d lost, %d suppressed, %d closed otherwise, %d orphans", at(leadv1.Stage_STAGE_WON), at(leadv1.Stage_STAGE_LOST),
+			at(leadv1.Stage_STAGE_SUPPRESSED), at(leadv1.Stage_STAGE_DISQUALIFIED)+at(leadv1.Stage_STAGE_INACTIVE)+at(leadv1.Stage_STAGE_ERASED), s.Orphans),
+		fmt.Sprintf("so far: %d handed over, %d accepted, %d recycled", s.HandedOff, s.Accepted, s.Recycled),
+		fmt.Sprintf("mails: %d sent, %d deferred, %d suppressed, %d bounced; parked %d", s.Sent, s.Deferred, s.Suppressed, s.Bounced, s.Parked),
 	}
 	if s.Parked > 0 {
 		lines = append(lines, "look at what is parked: nurture parked list")

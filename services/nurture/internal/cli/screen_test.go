@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
 	scoringv1 "github.com/nurturehq/nurture/proto/nurture/scoring/v1"
 	"github.com/nurturehq/nurture/services/nurture/internal/funnel"
+	"github.com/nurturehq/nurture/services/nurture/internal/intake"
 )
 
 func TestTheFunnelFitsANarrowTerminal(t *testing.T) {
@@ -28,7 +30,7 @@ func TestTheFunnelFitsANarrowTerminal(t *testing.T) {
 		}
 	}
 	text := strings.Join(lines, "\n")
-	for _, want := range []string{"captured 9999", "at sales 999", "won 999", "orphans 99", "99999 sent", "nurture parked list"} {
+	for _, want := range []string{"captured 9999", "999 at sales", "999 won", "99 orphans", "99999 sent", "nurture parked list"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the funnel does not show %q:\n%s", want, text)
 		}
@@ -49,7 +51,7 @@ func TestALeadsStoryIsToldInOrder(t *testing.T) {
 	s := &biography{
 		lead: &leadv1.Lead{
 			LeadId: "L1", Profile: &leadv1.Profile{FirstName: "Ann", Email: "ann@acme.example"},
-			Consents: []*leadv1.Consent{{Purpose: "marketing_email", Granted: true, At: at(1)}},
+			Consents: []*leadv1.Consent{{Purpose: "marketing_email", Granted: true, At: at(1)}, {Purpose: "product_news", Pending: true, At: at(1)}},
 		},
 		activities: []*leadv1.Activity{{Type: "page_viewed", Properties: map[string]string{"path": "/pricing"}, OccurredAt: at(20)}},
 		score: &scoringv1.ExplainScoreResponse{
@@ -66,7 +68,7 @@ func TestALeadsStoryIsToldInOrder(t *testing.T) {
 	}
 	rest := out.String()
 	for _, want := range []string{
-		"Ann", "marketing_email granted", "A2, stage assigned", "+30.0", "welcome/hello sent", "rep ada", "TIMELINE",
+		"Ann", "marketing_email granted", "product_news waits for confirmation", "A2, stage assigned", "+30.0", "welcome/hello sent", "rep ada", "TIMELINE",
 		"enrolled in welcome", "page_viewed /pricing", "qualified: threshold", "left welcome: goal", "assigned to ada",
 	} {
 		_, after, found := strings.Cut(rest, want)
@@ -74,5 +76,31 @@ func TestALeadsStoryIsToldInOrder(t *testing.T) {
 			t.Fatalf("%q is missing or out of order in:\n%s", want, out.String())
 		}
 		rest = after
+	}
+}
+
+func TestAnImportDrawsABarOnATerminalOnly(t *testing.T) {
+	for _, tty := range []bool{true, false} {
+		var out, bar bytes.Buffer
+		r := &importReport{p: &printer{w: &out}, bar: &printer{w: &bar}, tty: tty, began: time.Now().Add(-time.Second), before: 100}
+		r.moved(intake.Tally{Rows: 150, Rejected: 2}, 0.5)
+		r.moved(intake.Tally{Rows: 151, Rejected: 2}, 0.51) // too soon to be drawn again
+		drawn := bar.String()
+		r.end(intake.Tally{Rows: 151, Rejected: 2}, false)
+		if !tty {
+			if bar.Len() > 0 {
+				t.Errorf("drawn where nobody looks: %q", bar.String())
+			}
+			continue
+		}
+		if !strings.Contains(drawn, "["+strings.Repeat("=", 12)+strings.Repeat(" ", 12)+"]  50 %  150 rows, 2 refused") || strings.Contains(drawn, "151") {
+			t.Errorf("drawn: %q", drawn)
+		}
+		if rate := regexp.MustCompile(`, (\d+) rows/s`).FindStringSubmatch(drawn); rate == nil || rate[1] > "50" || len(rate[1]) > 2 {
+			t.Errorf("rows of an earlier run are counted as speed: %q", drawn)
+		}
+		if !strings.HasSuffix(bar.String(), "\r\x1b[K") || !strings.Contains(out.String(), "151 rows") {
+			t.Errorf("the bar stays: %q, %q", bar.String(), out.String())
+		}
 	}
 }

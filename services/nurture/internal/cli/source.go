@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -91,6 +93,7 @@ func newSourceCreate() *cobra.Command {
 	e := ingest.NewSource{}
 	cmd.Flags().StringVar(&e.Title, "title", "", "shown to people")
 	cmd.Flags().StringVar(&e.Kind, "kind", "", "dialect of its webhooks; empty: a write key for tracking libraries")
+	cmd.Flags().StringToStringVar(&e.Options, "option", nil, "setting of the dialect, as name=value; may be repeated")
 	cmd.Flags().BoolVar(&e.Form, "form", false, "it has a form as well")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		e.Name = args[0]
@@ -114,18 +117,32 @@ func newSourceCreate() *cobra.Command {
 	return cmd
 }
 
-// createHook enters a source of webhooks. Its secret is kept in the environment.
+// createHook enters a source of webhooks. What it must be told in secret is kept
+// in the environment.
 func createHook(cmd *cobra.Command, file string, e ingest.NewSource) error {
-	secret := make([]byte, 24)
-	if _, err := rand.Read(secret); err != nil {
+	random := make([]byte, 24)
+	if _, err := rand.Read(random); err != nil {
 		return fmt.Errorf("make secret: %w", err)
 	}
-	e.SecretEnv = strings.ToUpper(strings.ReplaceAll(e.Name, "-", "_")) + "_SECRET"
 	if err := ingest.AddSource(file, e); err != nil {
 		return err
 	}
-	return say(cmd, "created %s in %s.\nStart ingest with %s=<secret>: the one your sender shows, or, if you may choose it, this one, shown only now: %s\nLet the sender send to /v1/hooks/%s.\n",
-		e.Name, file, e.SecretEnv, hex.EncodeToString(secret), e.Name)
+	p := &printer{w: cmd.OutOrStdout()}
+	p.f("created %s in %s.\n", e.Name, file)
+	switch v, secret := e.Secret(), e.Chosen(random); {
+	case v == "":
+		p.f("It has no secret: its sender signs with a key of its own.\n")
+	case secret != "":
+		p.f("Start ingest with %s=%s\nand give the sender the same secret; it is shown only now.\n", v, secret)
+	default:
+		p.f("Start ingest with %s=<what its sender shows to check signatures with>.\n", v)
+	}
+	credentials := e.Credentials()
+	for _, name := range slices.Sorted(maps.Keys(credentials)) {
+		p.f("Start ingest with %s=<%s>, too.\n", credentials[name], name)
+	}
+	p.f("Let the sender send to /v1/hooks/%s. docs/howto/connect-%s.md goes through it.\n", e.Name, strings.ReplaceAll(e.Kind, "_", "-"))
+	return p.err
 }
 
 // makeKey makes a write key that can be told from others by its beginning.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
 
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
 	leadv1 "github.com/nurturehq/nurture/proto/nurture/lead/v1"
@@ -35,12 +34,7 @@ func onIngest(cmd *cobra.Command, run func(ctx context.Context, c ingestv1.Inges
 			return err
 		}
 		defer p.close()
-		if err = run(cmd.Context(), p.ingest, cmd.OutOrStdout(), args); err != nil {
-			if s, ok := status.FromError(err); ok {
-				return fmt.Errorf("ask ingest: %s", s.Message())
-			}
-		}
-		return err
+		return run(cmd.Context(), p.ingest, cmd.OutOrStdout(), args)
 	}
 	return cmd
 }

@@ -22,7 +22,7 @@ func newVerify() *cobra.Command {
 	}
 	url := natsFlag(cmd)
 	service := cmd.Flags().String("service", "all", "ingest, scoring, campaign, handoff or all")
-	data := cmd.Flags().String("data", "data", "data directory of `nurture run`, for the key that ingest's records are sealed under; INGEST_DATA_KEY names another key")
+	data := cmd.Flags().String("data", "data", "data directory of nurture run, for the key that ingest's records are sealed under; INGEST_DATA_KEY names another key")
 	config := cmd.Flags().String("config", "deploy/example", "directory with sources, model, programs and routes")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		b, err := openBus(cmd.Context(), *url)
@@ -56,7 +56,7 @@ func printVerified(p *printer, reports []box.Verified) error {
 		}
 	}
 	if p.err == nil && wrong > 0 {
-		return fmt.Errorf("%w: %d records; was the log written with another configuration? name it with --config", ErrMismatch, wrong)
+		return fmt.Errorf("%w: %d records; was the log written with another configuration, or in another data directory? name them with --config and --data", ErrMismatch, wrong)
 	}
 	return p.err
 }

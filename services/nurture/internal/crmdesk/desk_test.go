@@ -258,3 +258,19 @@ func TestABadSecretSaysWhatItMustBe(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheDeskShowsNothingToAPageWhoseNameWasPointedHere(t *testing.T) {
+	_, web := start(t, "http://127.0.0.1:1", "")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "evil.example"
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("answered %s, %v", resp.Status, err)
+	}
+}

@@ -3,9 +3,9 @@ package crmdesk
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -120,7 +120,7 @@ func profile(p *leadv1.Profile) []fact {
 	if n := p.GetEmployees(); n > 0 {
 		facts = append(facts, fact{"Employees", fmt.Sprint(n)})
 	}
-	for _, k := range sortedKeys(p.GetAttributes()) {
+	for _, k := range slices.Sorted(maps.Keys(p.GetAttributes())) {
 		facts = append(facts, fact{sentence(k), p.GetAttributes()[k]})
 	}
 	return told(facts)
@@ -209,6 +209,9 @@ func tone(h *handoffv1.Handoff) string {
 
 // why says a qualification's reason in words: "fast_track:demo" is "fast track: demo".
 func why(reason string) string {
+	if reason == "threshold" {
+		return "score reached the line"
+	}
 	return strings.ReplaceAll(strings.ReplaceAll(reason, ":", ": "), "_", " ")
 }
 
@@ -219,13 +222,4 @@ func sentence(s string) string {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

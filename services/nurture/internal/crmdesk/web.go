@@ -55,7 +55,7 @@ func (d *Desk) handler() http.Handler {
 	mux.HandleFunc("POST /leads/{id}", d.answer)
 	mux.HandleFunc("POST "+WebhookPath, d.receive)
 	mux.HandleFunc("GET /style.css", page.Style)
-	return http.NewCrossOriginProtection().Handler(mux)
+	return page.Own(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // receive takes a webhook: verify, keep, then say 204. The same webhook again

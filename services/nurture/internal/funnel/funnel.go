@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nurturehq/nurture/pkg/bus"
-	"github.com/nurturehq/nurture/pkg/leadview"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -134,7 +133,7 @@ func (f *Funnel) leadRecord(l *lead, seq uint64, rec *ledgerv1.Record) error {
 		return err
 	}
 	l.seen = true
-	facts := leadview.Facts(s.GetLead())
+	facts := s.GetLead().GetFacts()
 	l.uncounted = facts.GetTest() || facts.GetOwnStaff()
 	if l.arrivedAt == 0 && (facts.GetHasEmail() || facts.GetHasPhone() || s.GetErasedAt() != nil) {
 		l.arrivedAt = seq

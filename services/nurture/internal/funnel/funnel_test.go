@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nurturehq/nurture/pkg/bus"
+	"github.com/nurturehq/nurture/pkg/leadview/leadtest"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 	ingestv1 "github.com/nurturehq/nurture/proto/nurture/ingest/v1"
@@ -63,8 +64,7 @@ func encode(m proto.Message) []byte {
 }
 
 func (w *writer) capture(lead string) {
-	profile := &leadv1.Profile{Email: lead + "@acme.example"}
-	w.write(bus.Leads, lead, change{state: &ingestv1.State{Lead: &leadv1.Lead{Profile: profile}}})
+	w.write(bus.Leads, lead, change{state: &ingestv1.State{Lead: &leadv1.Lead{Facts: &leadv1.Facts{HasEmail: true}}}})
 }
 
 func (w *writer) visit(lead string) {
@@ -72,9 +72,8 @@ func (w *writer) visit(lead string) {
 }
 
 func (w *writer) merge(lead, from string) {
-	profile := &leadv1.Profile{Email: lead + "@acme.example"}
 	w.write(bus.Leads, lead, change{
-		state:  &ingestv1.State{Lead: &leadv1.Lead{Profile: profile}},
+		state:  &ingestv1.State{Lead: &leadv1.Lead{Facts: &leadv1.Facts{HasEmail: true}}},
 		events: []proto.Message{&ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{FromLeadId: from}}}},
 	})
 }
@@ -182,7 +181,7 @@ func TestTestLeadsAndOwnStaffAreCountedNowhere(t *testing.T) {
 	w := story()
 	for lead, flags := range map[string]*leadv1.Flags{"probe": {Test: true}, "sam": {OwnStaff: true}} {
 		w.write(bus.Leads, lead, change{state: &ingestv1.State{
-			Lead: &leadv1.Lead{Profile: &leadv1.Profile{Email: lead + "@acme.example"}, Flags: flags},
+			Lead: leadtest.WithFacts(&leadv1.Lead{Profile: &leadv1.Profile{Email: lead + "@acme.example"}, Flags: flags}),
 		}})
 		w.stage(lead, leadv1.Stage_STAGE_QUALIFIED, w.seq[bus.Leads])
 		w.enroll(lead, campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE, &campaignv1.Touch{Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT})

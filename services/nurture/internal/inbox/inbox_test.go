@@ -201,3 +201,48 @@ func TestWaitingForAMailEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheInboxShowsNothingToAPageWhoseNameWasPointedHere(t *testing.T) {
+	posts := make(chan string, 1)
+	sender := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { posts <- r.URL.Path }))
+	defer sender.Close()
+	_, addr, web := start(t, nil)
+	if err := send(t, addr, "ann@acme.example", strings.Replace(sample, "UNSUB", sender.URL+"/u/1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path, host string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, web+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			req.Host = host
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	for _, c := range []struct{ method, path string }{
+		{http.MethodGet, "/"}, {http.MethodGet, "/mails/1"}, {http.MethodGet, "/mails/1/html"}, {http.MethodPost, "/mails/1/unsubscribe"},
+	} {
+		for _, host := range []string{"evil.example", "evil.example:8025", "127.0.0.1.evil.example"} {
+			status, body := ask(c.method, c.path, host)
+			if status != http.StatusMisdirectedRequest || strings.Contains(body, "Ann") || strings.Contains(body, "acme") {
+				t.Errorf("%s %s for %s is answered %d: %s", c.method, c.path, host, status, body)
+			}
+		}
+	}
+	if len(posts) != 0 {
+		t.Error("a page from elsewhere unsubscribed somebody")
+	}
+	if status, body := ask(http.MethodGet, "/mails/1", ""); status != http.StatusOK || !strings.Contains(body, "Hello Ann") {
+		t.Errorf("whoever sits here is answered %d", status)
+	}
+}

@@ -52,7 +52,7 @@ func (b *Inbox) handler() http.Handler {
 	mux.HandleFunc("GET /mails/{id}/html", b.html)
 	mux.HandleFunc("POST /mails/{id}/unsubscribe", b.unsubscribe)
 	mux.HandleFunc("GET /style.css", page.Style)
-	return http.NewCrossOriginProtection().Handler(mux)
+	return page.Own(http.NewCrossOriginProtection().Handler(mux))
 }
 
 func (b *Inbox) list(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -185,15 +186,31 @@ func checkRejects(t *rapid.T, path string, want int) {
 	}
 	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) != want+1 || strings.Join(rows[0], ",") != "email,name,nurture_row,nurture_reason" {
+	if err != nil || len(rows) != want+1 || strings.Join(rows[0], ",") != "email,name,nurture_row,nurture_reason,nurture_line" {
 		t.Fatalf("%d refused rows, want %d: %v", len(rows)-1, want, err)
 	}
 	seen := map[string]bool{}
 	for _, r := range rows[1:] {
-		if seen[r[2]] || r[3] == "" || strings.HasPrefix(r[1], "=") {
+		torn := strings.HasPrefix(r[0], "torn") // its cells have no columns: all of it is kept
+		if seen[r[2]] || r[3] == "" || strings.HasPrefix(r[1], "=") || torn && r[4] != r[0]+" | a | b | c" || !torn && r[4] != "" {
 			t.Fatalf("row %v", r)
 		}
 		seen[r[2]] = true
+	}
+}
+
+func TestARefusedLineThatIsNoObjectIsKeptAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list.ndjson")
+	if err := os.WriteFile(path, []byte("{\"email\":\"jo@acme.example\"}\n{\"email\":}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if tally, err := bring(t.Context(), t, serve(t, &keeper{kept: map[string]uint64{}}), path, 0); err != nil || tally.Rejected != 1 {
+		t.Fatalf("%+v, %v", tally, err)
+	}
+	raw, err := os.ReadFile(path + ".rejects")
+	var row map[string]string
+	if err != nil || json.Unmarshal(raw, &row) != nil || row[LineColumn] != `{"email":}` || row[RowColumn] != "2" || row[ReasonColumn] == "" {
+		t.Errorf("refused rows %s, %v", raw, err)
 	}
 }
 

@@ -20,10 +20,12 @@ import (
 // noteEvery is after how many answers the place is written down.
 const noteEvery = 500
 
-// Columns that are added to refused rows.
+// Columns that are added to refused rows. LineColumn has what stands in a row that
+// cannot be read.
 const (
 	RowColumn    = "nurture_row"
 	ReasonColumn = "nurture_reason"
+	LineColumn   = "nurture_line"
 )
 
 // Journal remembers how far the import of a list is, in a file beside it, and
@@ -108,15 +110,15 @@ func (j *Journal) reject(r table.Row, a *ingestv1.ImportLeadsResponse) error {
 		return fmt.Errorf("write refused row: %w", err)
 	}
 	if at == 0 && j.buf.Len() == 0 {
-		if err := j.csv.Write(append(slices.Clone(j.columns), RowColumn, ReasonColumn)); err != nil {
+		if err := j.csv.Write(append(slices.Clone(j.columns), RowColumn, ReasonColumn, LineColumn)); err != nil {
 			return fmt.Errorf("write refused row: %w", err)
 		}
 	}
-	cells := make([]string, 0, len(j.columns)+2)
+	cells := make([]string, 0, len(j.columns)+3)
 	for _, c := range j.columns {
 		cells = append(cells, table.Escape(r.Values[c]))
 	}
-	if err := j.csv.Write(append(cells, strconv.FormatUint(r.Number, 10), table.Escape(why))); err != nil {
+	if err := j.csv.Write(append(cells, strconv.FormatUint(r.Number, 10), table.Escape(why), table.Escape(r.Text))); err != nil {
 		return fmt.Errorf("write refused row: %w", err)
 	}
 	j.csv.Flush()
@@ -126,6 +128,9 @@ func (j *Journal) reject(r table.Row, a *ingestv1.ImportLeadsResponse) error {
 func (j *Journal) rejectObject(r table.Row, why string) error {
 	object := maps.Clone(r.Values)
 	object[RowColumn], object[ReasonColumn] = strconv.FormatUint(r.Number, 10), why
+	if r.Text != "" {
+		object[LineColumn] = r.Text
+	}
 	if err := json.NewEncoder(&j.buf).Encode(object); err != nil {
 		return fmt.Errorf("write refused row: %w", err)
 	}

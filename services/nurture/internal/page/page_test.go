@@ -1,6 +1,7 @@
 package page
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -41,5 +42,20 @@ func TestAPageRunsNoScriptAndEscapesWhatPeopleWrote(t *testing.T) {
 	}
 	if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
 		t.Errorf("policy is %q", policy)
+	}
+}
+
+func TestAPageWhoseNameWasPointedHereGetsNothing(t *testing.T) {
+	h := Own(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for host, want := range map[string]int{
+		"127.0.0.1:8025": 204, "localhost:8025": 204, "localhost": 204, "[::1]:8025": 204, "[::1]": 204, "192.168.1.7:8025": 204,
+		"evil.example:8025": 421, "evil.example": 421, "127.0.0.1.evil.example:8025": 421, "localhost.evil.example": 421, "": 421, "[]": 421,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q is answered %d, want %d", host, w.Code, want)
+		}
 	}
 }

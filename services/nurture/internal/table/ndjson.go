@@ -50,7 +50,7 @@ func (r *ndjsonReader) Next() (Row, error) {
 		dec := json.NewDecoder(bytes.NewReader(line))
 		dec.UseNumber()
 		if err := dec.Decode(&object); err != nil {
-			next.Fault = fmt.Sprintf("is not a JSON object: %v", err)
+			next.Fault, next.Text = fmt.Sprintf("is not a JSON object: %v", err), string(line)
 			return next, nil
 		}
 		flatten("", object, next.Values)

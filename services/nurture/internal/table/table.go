@@ -15,8 +15,9 @@ type Row struct {
 	// Number is 1 for the first row of data.
 	Number uint64
 	Values map[string]string
-	// Fault says why the row cannot be read; the others can.
-	Fault string
+	// Fault says why the row cannot be read; the others can. Text is then all that
+	// stands there.
+	Fault, Text string
 }
 
 // Reader reads a list row by row.
@@ -97,6 +98,7 @@ func row(number uint64, columns, cells []string) Row {
 			r.Values[columns[i]] = cell
 		case strings.TrimSpace(cell) != "":
 			r.Fault = fmt.Sprintf("has %d cells under %d columns; is a delimiter in a value that is not quoted?", len(cells), len(columns))
+			r.Text = strings.Join(cells, " | ")
 		}
 	}
 	return r

@@ -147,7 +147,7 @@ func TestAFileThatIsNoListIsRefusedWithWhatIsExpected(t *testing.T) {
 
 type line struct {
 	Name string     `parquet:"name"`
-	N    int64      `parquet:"n"`
+	N    *int64     `parquet:"n,optional"`
 	At   *time.Time `parquet:"at,optional"`
 	Yes  bool       `parquet:"yes"`
 }
@@ -181,9 +181,25 @@ func TestNoCellOfAnExportIsAFormula(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotKnownIsAnEmptyCell(t *testing.T) {
+	var out bytes.Buffer
+	w, err := CSV[line](&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := int64(0)
+	if err := errors.Join(w.Write(line{Name: "a"}, line{Name: "b", N: &zero}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "name,n,at,yes\na,,,false\nb,0,,false\n"; strings.ReplaceAll(got, "\r\n", "\n") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestParquetHasWhatWasWritten(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
-	want := []line{{"=1", 7, &at, true}, {"", 0, nil, false}}
+	seven := int64(7)
+	want := []line{{"=1", &seven, &at, true}, {"", nil, nil, false}}
 	var out bytes.Buffer
 	w := Parquet[line](&out)
 	if err := errors.Join(w.Write(want...), w.Close()); err != nil {

@@ -89,6 +89,11 @@ func cell(v any) string {
 			return ""
 		}
 		return cell(*x)
+	case *int64:
+		if x == nil {
+			return ""
+		}
+		return cell(*x)
 	}
 	return fmt.Sprint(v)
 }

@@ -9,12 +9,16 @@ import (
 func Check(ev *Evidence) *Report {
 	c := newCourt(ev)
 	c.inputs()
+	c.hits()
+	c.merges()
 	c.order()
 	c.people()
 	c.scores()
 	c.touches()
 	c.unwanted()
+	c.together()
 	c.programs()
+	c.steps()
 	c.handoffs()
 	c.commands()
 	c.parked()
@@ -53,7 +57,12 @@ type court struct {
 	events map[string]*event
 	ids    []string // of events, in order of their first sending
 	facts  map[FactKind][]Fact
-	into   map[string]string // merged lead: the one it became
+	// own are the facts about the leads as such, and not about the persons that they
+	// turned out to be; log are all of them in order.
+	own      map[FactKind][]Fact
+	log      []Fact
+	verdicts map[string]Fact // last ones, by hit
+	kinship
 	mails  map[string][]Line
 	hooks  map[string][]Line
 	faults []Line
@@ -64,29 +73,55 @@ type court struct {
 func newCourt(ev *Evidence) *court {
 	c := &court{
 		ev: ev, r: &Report{Seed: ev.Seed, Faults: map[string]int{}}, events: map[string]*event{},
-		facts: map[FactKind][]Fact{}, into: map[string]string{}, mails: map[string][]Line{}, hooks: map[string][]Line{},
+		facts: map[FactKind][]Fact{}, own: map[FactKind][]Fact{}, log: ev.Facts, verdicts: map[string]Fact{},
+		kinship: kinship{into: map[string]string{}, roots: map[string]string{}}, mails: map[string][]Line{}, hooks: map[string][]Line{},
 		explained: map[string]string{},
 	}
 	for _, l := range ev.Journal {
 		c.take(l)
 	}
 	for _, f := range ev.Facts {
-		if f.Kind == Merged {
-			c.into[f.Ref] = f.Lead
-		}
+		c.tie(f)
 	}
 	for _, f := range ev.Facts {
+		if copied(f) {
+			continue
+		}
+		c.own[f.Kind] = append(c.own[f.Kind], f)
 		if !ofOne(f.Kind) {
 			f.Lead = c.lead(f.Lead)
 		}
 		c.facts[f.Kind] = append(c.facts[f.Kind], f)
+		if f.Kind == Judged {
+			c.verdicts[f.ID] = f
+		}
 	}
 	return c
 }
 
+// copied reports whether a touch is another lead's: whoever goes on with the
+// journey of a merged lead takes its latest touch along.
+func copied(f Fact) bool {
+	lead, known := LeadOf(f.ID)
+	return f.Kind == Touch && known && lead != f.Lead
+}
+
+// LeadOf is the lead of a touch: its id begins with it.
+func LeadOf(touch string) (lead string, known bool) {
+	i := strings.LastIndex(touch, "-t")
+	return touch[:max(0, i)], i > 0
+}
+
 // ofOne says that a fact is about a lead as such, and not about the person that
 // it turned out to be.
-func ofOne(k FactKind) bool { return k == Score || k == Digest || k == Read || k == Merged }
+func ofOne(k FactKind) bool {
+	switch k {
+	case Score, Digest, Read, Awaits, Merged, Unmerged, Frozen, Restored, Known:
+		return true
+	default:
+		return false
+	}
+}
 
 func (c *court) take(l Line) {
 	switch l.Op {
@@ -121,18 +156,6 @@ func (c *court) answer(l Line) {
 	case l.Status == Refused:
 		e.refused, e.reason = true, l.Reason
 	}
-}
-
-// lead follows mergers.
-func (c *court) lead(id string) string {
-	for range len(c.into) {
-		next, ok := c.into[id]
-		if !ok {
-			break
-		}
-		id = next
-	}
-	return id
 }
 
 // processes: nothing may panic, and all must have come to rest.

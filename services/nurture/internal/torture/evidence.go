@@ -46,6 +46,11 @@ const (
 	// nobody waits for an answer, and must be parked.
 	Bad    Kind = "bad"
 	Poison Kind = "poison"
+	// Hit is an open or a click of a mail that went out.
+	Hit Kind = "hit"
+	// Merge says that two leads are one person; Unmerge that they are not.
+	Merge   Kind = "merge"
+	Unmerge Kind = "unmerge"
 	// Unsubscribe is the one-click POST of a mail; Accept and Reject are what
 	// sales says.
 	Unsubscribe Kind = "unsubscribe"
@@ -62,9 +67,14 @@ type Line struct {
 	Op Op        `json:"op"`
 	// ID of the event, the touch, the delivery; of a fault the process.
 	ID string `json:"id"`
-	// Who is the person of the plan; Lead the lead they turned out to be.
+	// Who is the person of the plan; Lead the lead they turned out to be, or the
+	// one whose mail was hit.
 	Who  string `json:"who,omitempty"`
 	Lead string `json:"lead,omitempty"`
+	// From is the lead that is merged into Lead, or separated from it.
+	From string `json:"from,omitempty"`
+	// Machine: whoever hit the mail is one, and behaves like one.
+	Machine bool `json:"machine,omitempty"`
 	// Seq is the place of the event in the person's script, from 1.
 	Seq  int    `json:"seq,omitempty"`
 	Kind Kind   `json:"kind,omitempty"`
@@ -93,9 +103,29 @@ const (
 	Suppressed FactKind = "suppressed"
 	// Withdrawn: the first time that a consent was taken back.
 	Withdrawn FactKind = "withdrawn"
-	// Merged: the lead Ref turned out to be this one.
-	Merged FactKind = "merged"
+	// Judged: an open or a click got its verdict, Human or Machine in Status; Ref is
+	// "again" when an earlier one is overruled.
+	Judged FactKind = "judged"
+	// Merged: the lead Ref turned out to be this one; Unmerged: it did not.
+	Merged   FactKind = "merged"
+	Unmerged FactKind = "unmerged"
+	// Frozen: this lead is merged into the lead Ref, and nothing is recorded about
+	// it any more; Restored: it is one of its own again.
+	Frozen   FactKind = "frozen"
+	Restored FactKind = "restored"
+	// Known is the last state of a lead that is nobody else: Points is the number
+	// of activities that it has.
+	Known FactKind = "known"
 )
+
+// Verdicts as facts tell them.
+const (
+	StatusHuman   = "human"
+	StatusMachine = "machine"
+)
+
+// Again marks a verdict that overrules an earlier one.
+const Again = "again"
 
 // The facts of SCORES. Score is the last state: Points and the stage in Status.
 const (
@@ -104,7 +134,7 @@ const (
 )
 
 // The facts of CAMPAIGN. Touch and Enrollment are last states, Ref the program
-// and Type the step; Claim and Outcome are the sender's own messages.
+// and Type the step; Claim is the sender's own message, Outcome what it told the journey.
 const (
 	Touch      FactKind = "touch"
 	Enrollment FactKind = "enrollment"
@@ -127,6 +157,9 @@ const (
 	// Digest sums up a lead's last state in a stream; Read is what a service
 	// answers about it, Ref says under which circumstances.
 	Digest FactKind = "digest"
+	// Awaits: the last state of a lead in a stream waits for what the lead Ref, that
+	// is or was one with it, hands over.
+	Awaits FactKind = "awaits"
 	Read   FactKind = "read"
 )
 
@@ -135,16 +168,19 @@ type Fact struct {
 	Stream string `json:"stream"`
 	Seq    uint64 `json:"seq"`
 	// At is when the server stored it.
-	At     time.Time `json:"at"`
-	Lead   string    `json:"lead,omitempty"`
-	Kind   FactKind  `json:"kind"`
-	ID     string    `json:"id,omitempty"`
-	Type   string    `json:"type,omitempty"`
-	Ref    string    `json:"ref,omitempty"`
-	Hash   string    `json:"hash,omitempty"`
-	Status string    `json:"status,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Points float64   `json:"points,omitempty"`
+	At time.Time `json:"at"`
+	// Lead is the one it is about; Host the one in whose record it stands when that
+	// is another one, because they are merged.
+	Lead   string   `json:"lead,omitempty"`
+	Host   string   `json:"host,omitempty"`
+	Kind   FactKind `json:"kind"`
+	ID     string   `json:"id,omitempty"`
+	Type   string   `json:"type,omitempty"`
+	Ref    string   `json:"ref,omitempty"`
+	Hash   string   `json:"hash,omitempty"`
+	Status string   `json:"status,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+	Points float64  `json:"points,omitempty"`
 }
 
 // Statuses of touches, enrollments and deliveries as facts tell them.

@@ -1,11 +1,18 @@
 package torture
 
-// handoffs: every qualified lead is with sales, and what sales was told is
-// delivered or parked, never both and never neither.
+// handoffs: every qualified lead is with sales, as itself or as one that it was
+// merged with, and what sales was told is delivered or parked, never both and
+// never neither.
 func (c *court) handoffs() {
-	with := byLead(c.facts[Handoff])
+	with, deliveries := map[string]bool{}, map[string]bool{}
+	for _, h := range c.facts[Handoff] {
+		with[c.kin(h.Lead)] = true
+	}
+	for _, d := range c.facts[Delivery] {
+		deliveries[c.kin(d.Lead)] = true
+	}
 	for _, q := range c.facts[Qualified] {
-		if len(with[q.Lead]) == 0 {
+		if !with[c.kin(q.Lead)] {
 			c.r.wrong(Unaccounted, "%s was qualified and sales does not know", q.Lead)
 		}
 	}
@@ -13,13 +20,13 @@ func (c *court) handoffs() {
 	for _, f := range c.facts[Parked] {
 		parked[f.ID]++
 	}
-	deliveries := byLead(c.facts[Delivery])
 	for _, h := range c.facts[Handoff] {
 		c.r.Handoffs++
-		if len(deliveries[h.Lead]) == 0 {
+		if !deliveries[c.kin(h.Lead)] {
 			c.r.wrong(Unaccounted, "handoff of %s is %s (%s) and nothing was ever delivered", h.Lead, h.Status, h.Reason)
 		}
 	}
+	c.owners()
 	known := map[string]bool{}
 	for _, d := range c.facts[Delivery] {
 		known[d.ID] = true
@@ -28,6 +35,20 @@ func (c *court) handoffs() {
 	for id := range c.hooks {
 		if !known[id] {
 			c.r.wrong(DupEffect, "webhook %q was intended by nobody", id)
+		}
+	}
+}
+
+// owners: whom scoring leaves to sales sales has, and the other way round.
+func (c *court) owners() {
+	stays := map[string]string{}
+	for _, h := range c.own[Handoff] {
+		stays[h.Lead] = h.Status // the last one is the current one
+	}
+	for _, s := range c.facts[Score] {
+		stay := stays[s.Lead]
+		if has := stay == StageAssigned || stay == StageAccepted; (has || s.Status == StageAssigned || s.Status == StageAccepted) && stay != s.Status {
+			c.r.wrong(Unaccounted, "%s is %s to scoring and %q to sales", s.Lead, s.Status, stay)
 		}
 	}
 }

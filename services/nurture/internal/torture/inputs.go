@@ -16,7 +16,7 @@ func (c *court) inputs() {
 			c.r.Acked++
 		}
 		switch e.Kind {
-		case Form, Track, Inbound:
+		case Form, Track, Inbound, Hit:
 			c.input(e)
 		case Bad:
 			c.bad(e)
@@ -24,27 +24,27 @@ func (c *court) inputs() {
 			c.poison(e, poison[id])
 		case Unsubscribe:
 			c.said(e)
-		case Accept, Reject: // commands asks
+		case Accept, Reject, Merge, Unmerge: // commands and merges ask
 		}
 	}
 }
 
 // apply finds the facts of every event. One that nobody sent is an effect too
-// many, unless it is about a mail: campaign tells ingest of those itself.
+// many, unless it is a bounce: campaign tells ingest of those itself.
 func (c *court) apply() {
 	for i, f := range c.facts[Activity] {
 		if e := c.events[f.ID]; e != nil {
 			e.applied = append(e.applied, i)
 			continue
 		}
-		if !about(f.Type) {
+		if f.Type != bounced {
 			c.r.wrong(DupEffect, "%s/%d: %s %q was never sent", f.Stream, f.Seq, f.Type, f.ID)
 		}
 	}
 }
 
-// about says that an activity is about a mail.
-func about(kind string) bool { return len(kind) > 6 && kind[:6] == "email_" }
+// bounced is the type of what is told of mails that were not taken.
+const bounced = "email_bounced"
 
 func (c *court) input(e *event) {
 	n := len(e.applied)
@@ -103,7 +103,8 @@ func (c *court) poison(e *event, parked int) {
 
 // said: an unsubscribe that was acknowledged has its effect, once.
 func (c *court) said(e *event) {
-	n := max(c.told(Suppressed, e.Lead), c.told(Withdrawn, e.Lead))
+	lead := c.lead(e.Lead)
+	n := max(c.told(Suppressed, lead), c.told(Withdrawn, lead))
 	switch {
 	case n > 1:
 		c.r.wrong(DupEffect, "%s is suppressed %d times", e.Lead, n)
@@ -128,12 +129,12 @@ func (c *court) told(kind FactKind, lead string) int {
 }
 
 // order: what was acknowledged before something else of its person was sent
-// stands before it in the log. What came by way of NATS has no place in it: its
-// acknowledgement says that the event is safe, not that it was read.
+// stands before it in the log. What came by way of NATS, as hits do, has no place
+// in it: its acknowledgement says that the event is safe, not that it was read.
 func (c *court) order() {
 	trails := map[string][]*event{}
 	for _, f := range c.facts[Activity] {
-		if e := c.events[f.ID]; e != nil && e.Kind != Inbound {
+		if e := c.events[f.ID]; e != nil && e.Kind != Inbound && e.Kind != Hit {
 			lead := c.lead(f.Lead)
 			trails[lead] = append(trails[lead], e)
 		}
@@ -151,12 +152,13 @@ func (c *court) order() {
 	}
 }
 
-// people: all events of a person are on one lead.
+// people: all events of a person are on one lead. Hits are not asked: a survivor
+// may be written to at the address of the other lead.
 func (c *court) people() {
 	leads := map[string]string{}
 	for _, f := range c.facts[Activity] {
 		e := c.events[f.ID]
-		if e == nil {
+		if e == nil || e.Kind == Hit {
 			continue
 		}
 		lead := c.lead(f.Lead)

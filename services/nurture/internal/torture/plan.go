@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -45,6 +46,8 @@ type Step struct {
 	GiveUp bool
 	// Again: the sender sends it once more although it was acknowledged.
 	Again bool
+	// Elsewhere: it is done in the person's second browser.
+	Elsewhere bool
 }
 
 // Person is one lead to be.
@@ -63,6 +66,37 @@ const Domain = "torture.example"
 // Email is the person's address.
 func (p *Person) Email() string { return p.Key + "@" + Domain }
 
+// Browser is the anonymous id of the browser in which a step is done.
+func (p *Person) Browser(s Step) string {
+	if s.Elsewhere {
+		return "anon-" + p.Key + "-b"
+	}
+	return "anon-" + p.Key
+}
+
+// Pair is two persons of the plan who are one: somebody finds out by hand, and
+// says so when both are known.
+type Pair struct {
+	Into, From *Person
+	// After is how long after both are known they are merged.
+	After time.Duration
+	// GiveUp: when no answer comes, nobody asks again, and whatever comes next of
+	// the two has to complete what was begun.
+	GiveUp bool
+	// Unmerge: it was a mistake, that is found out after Stay.
+	Unmerge bool
+	Stay    time.Duration
+	// Merged and Parted are what they do once more after the merge, and after the
+	// end of it.
+	Merged, Parted []PairStep
+}
+
+// PairStep is a step of one of a pair.
+type PairStep struct {
+	Step
+	By *Person
+}
+
 // Blow is one fault of the plan.
 type Blow struct {
 	At     time.Duration
@@ -75,7 +109,7 @@ type Blow struct {
 // Ways of a blow.
 const (
 	// Kill is SIGKILL; Mid is the same between the arrival of a mail or a webhook
-	// and its answer; Dark is the same while Redis is down.
+	// and its answer, or in the middle of a merge; Dark is the same while Redis is down.
 	Kill = "kill"
 	Mid  = "mid"
 	Dark = "dark"
@@ -125,6 +159,7 @@ func Long() Profile {
 type Plan struct {
 	Seed   uint64
 	People []*Person
+	Pairs  []Pair
 	Blows  []Blow
 }
 
@@ -134,7 +169,8 @@ func NewPlan(seed uint64, p Profile) *Plan {
 	for n := range p.People {
 		plan.People = append(plan.People, newPerson(seed, n, p.Load))
 	}
-	plan.Blows = deal(rand.New(rand.NewPCG(seed, 0)), p) //nolint:gosec // drawn by a seed, so that it can be drawn again
+	plan.Pairs = match(rand.New(rand.NewPCG(seed, math.MaxUint64)), plan.People, p.Load) //nolint:gosec // drawn by a seed, so that it can be drawn again
+	plan.Blows = deal(rand.New(rand.NewPCG(seed, 0)), p)                                 //nolint:gosec // drawn by a seed, so that it can be drawn again
 	return plan
 }
 
@@ -170,6 +206,7 @@ type draft struct {
 
 func (d *draft) script() {
 	consent := d.person.Role != Silent
+	second := d.dice.IntN(3) == 0
 	for range d.dice.IntN(3) { // before anybody knows who it is
 		d.step(Track, PageViewed)
 	}
@@ -183,11 +220,27 @@ func (d *draft) script() {
 		d.form(FormSubmitted, consent)
 	}
 	d.tracks(5)
+	if second {
+		d.elsewhere(consent && d.person.Role != Leaver) // once more would be after the no
+	}
 	if d.person.Role == Vandal {
 		d.step(Poison, "")
 		d.tracks(1)
 		d.step(Bad, "")
 	}
+}
+
+// elsewhere lets the person look around in another browser, and then say there
+// who they are: what was an unknown visitor is somebody known.
+func (d *draft) elsewhere(consent bool) {
+	from := len(d.person.Steps)
+	d.tracks(3)
+	d.form(FormSubmitted, consent)
+	d.tracks(2)
+	for i := range d.person.Steps[from:] {
+		d.person.Steps[from+i].Elsewhere = true
+	}
+	d.person.Steps[from].With = false
 }
 
 func (d *draft) tracks(n int) {
@@ -235,7 +288,7 @@ func deck() []Blow {
 	}
 	add(Kill, "ingest-1", "ingest-1", "ingest-1", "scoring-1", "scoring-2", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
 	add(Kill, "nats", "nats", "nats", "redis")
-	add(Mid, "campaign-1", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
+	add(Mid, "ingest-1", "ingest-1", "ingest-1", "campaign-1", "campaign-1", "campaign-2", "handoff-1", "handoff-1")
 	add(Dark, "ingest-1", "scoring-1", "campaign-1", "handoff-1")
 	add(Restart, "nats", "ingest-1", "campaign-1", "handoff-1")
 	add(Flush, "redis", "redis")

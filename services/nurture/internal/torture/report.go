@@ -59,6 +59,11 @@ type Report struct {
 	Ambiguous, InFlight int
 	Touches, Mails      int
 	Handoffs, Delivered int
+	// Hits counts opens and clicks in the log, Machines those that machines made.
+	Hits, Machines int
+	// Joins counts leads that turned out to be somebody known by themselves, Merges
+	// and Unmerges what was done by hand.
+	Joins, Merges, Unmerges int
 	// Parked counts entries for a person, whatever they are about.
 	Parked, ParkedHandoffs int
 	// Faults by what was broken.
@@ -102,6 +107,7 @@ func (r *Report) Text() string {
 	fmt.Fprintf(&b, "faults: kills=%d %s\n", r.Kills, r.faults())
 	fmt.Fprintf(&b, "effects: refused=%d void=%d touches=%d mails=%d in_flight_at_unsubscribe=%d handoffs=%d delivered=%d parked_handoffs=%d parked=%d\n",
 		r.Refused, r.Void, r.Touches, r.Mails, r.InFlight, r.Handoffs, r.Delivered, r.ParkedHandoffs, r.Parked)
+	fmt.Fprintf(&b, "people: hits=%d of_machines=%d joins=%d merges=%d unmerges=%d\n", r.Hits, r.Machines, r.Joins, r.Merges, r.Unmerges)
 	b.WriteString("also:")
 	for _, w := range wrongs()[5:] {
 		fmt.Fprintf(&b, " %s=%d", w, r.Count(w))

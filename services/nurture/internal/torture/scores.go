@@ -14,7 +14,8 @@ const (
 	DemoRequested = "demo_requested"
 )
 
-// PointsOf is what one activity of a type is worth.
+// PointsOf is what one activity of a type is worth. In earnest opens should weigh
+// nothing: here whatever counts is to be seen.
 func PointsOf(kind string) float64 {
 	switch kind {
 	case PageViewed:
@@ -25,6 +26,10 @@ func PointsOf(kind string) float64 {
 		return 10
 	case DemoRequested:
 		return 100
+	case Opened:
+		return 2
+	case Clicked:
+		return 5
 	}
 	return 0
 }
@@ -40,16 +45,21 @@ const (
 	StageSuppressed = "suppressed"
 )
 
+// assigned is the type of the webhook that hands a lead over.
+const assigned = "com.nurture.handoff.assigned"
+
 // leadFacts is what the logs say about one lead.
 type leadFacts struct {
 	points float64
-	demos  int
+	// demos are those that it asked for itself, kin those of all who ever were one
+	// with it.
+	demos, kin int
 }
 
 // scores: every lead has the sum of what it did, and the stage that follows
 // from it.
 func (c *court) scores() {
-	sums := map[string]*leadFacts{}
+	sums, demos := map[string]*leadFacts{}, map[string]int{}
 	var leads []string
 	for _, f := range c.facts[Activity] {
 		s := sums[f.Lead]
@@ -58,22 +68,20 @@ func (c *court) scores() {
 			sums[f.Lead] = s
 			leads = append(leads, f.Lead)
 		}
-		s.points += PointsOf(f.Type)
+		if c.counts(f) {
+			s.points += PointsOf(f.Type)
+		}
 		if f.Type == DemoRequested {
 			s.demos++
+			demos[c.kin(f.Lead)]++
 		}
 	}
 	scores := byLead(c.facts[Score])
-	qualified := byLead(c.facts[Qualified])
 	for _, lead := range leads {
+		sums[lead].kin = demos[c.kin(lead)]
 		c.score(lead, sums[lead], scores[lead])
-		c.qualified(lead, sums[lead], len(qualified[lead]))
 	}
-	for lead := range qualified {
-		if sums[lead] == nil {
-			c.r.wrong(DupEffect, "%s was qualified and did nothing", lead)
-		}
-	}
+	c.qualified(demos)
 }
 
 func byLead(facts []Fact) map[string][]Fact {
@@ -108,6 +116,9 @@ func (c *court) score(lead string, did *leadFacts, scores []Fact) {
 
 // stages are those a lead may be in at the end.
 func (c *court) stages(lead string, did *leadFacts) []string {
+	if c.partings(c.kin(lead)) > 0 {
+		return c.stagesApart(did)
+	}
 	for _, f := range c.facts[Suppressed] {
 		if f.Lead == lead {
 			return []string{StageSuppressed}
@@ -127,12 +138,43 @@ func (c *court) stages(lead string, did *leadFacts) []string {
 	return []string{StageAssigned}
 }
 
-// qualified: who asked for a demo was told to sales once, and nobody else was.
-func (c *court) qualified(lead string, did *leadFacts, times int) {
-	switch {
-	case did.demos > 0 && times == 0:
-		c.r.wrong(Lost, "%s asked for a demo and was never qualified", lead)
-	case did.demos == 0 && times > 0, times > 1:
-		c.r.wrong(DupEffect, "%s asked for %d demos and was qualified %d times", lead, did.demos, times)
+// stagesApart are those of a lead that was one with another one for a while. What
+// sales and a mailbox said meanwhile may have been said of either, and whom sales
+// got meanwhile stays there.
+func (c *court) stagesApart(did *leadFacts) []string {
+	may := []string{StageSuppressed, StageNurturing, StageRecycled}
+	if did.kin > 0 {
+		may = append(may, StageAssigned, StageAccepted)
+	}
+	return may
+}
+
+// qualified: who asked for a demo was told to sales once, as whichever lead, and
+// nobody else was. Leads that are separated may each be told once more.
+func (c *court) qualified(demos map[string]int) {
+	times, handed := map[string]int{}, map[string]int{}
+	for _, f := range c.own[Qualified] {
+		times[f.Lead]++
+	}
+	for lead, n := range times {
+		kin := c.kin(lead)
+		if demos[kin] == 0 || n > 1+c.partings(kin) {
+			c.r.wrong(DupEffect, "%s asked for %d demos and was qualified %d times", lead, demos[kin], n)
+		}
+	}
+	for _, d := range c.own[Delivery] {
+		if d.Type == assigned {
+			handed[c.kin(d.Lead)]++
+		}
+	}
+	for kin, n := range handed {
+		if n > 1+c.partings(kin) {
+			c.r.wrong(DupEffect, "%s was handed over to sales %d times", kin, n)
+		}
+	}
+	for kin := range demos {
+		if !slices.ContainsFunc(c.own[Qualified], func(f Fact) bool { return c.kin(f.Lead) == kin }) {
+			c.r.wrong(Lost, "%s asked for a demo and was never qualified", kin)
+		}
 	}
 }

@@ -114,12 +114,7 @@ func (c *court) faultBetween(touch string, from, to time.Time) bool {
 // unwanted: nobody gets a mail whose claim was stored after the no, and nobody
 // who never said yes. A mail that was on its way is counted.
 func (c *court) unwanted() {
-	no := map[string]time.Time{}
-	for _, f := range slices.Concat(c.facts[Withdrawn], c.facts[Suppressed]) {
-		if _, twice := no[f.Lead]; !twice {
-			no[f.Lead] = f.At
-		}
-	}
+	no := c.noes()
 	acked, yes := map[string]int{}, map[string]bool{}
 	for _, e := range c.events {
 		if e.Kind == Unsubscribe && e.ack > 0 {
@@ -128,7 +123,7 @@ func (c *court) unwanted() {
 		yes[e.Who] = yes[e.Who] || e.Consent
 	}
 	claims := byID(c.facts[Claim])
-	for _, t := range c.facts[Touch] {
+	for _, t := range c.own[Touch] {
 		for _, m := range c.mails[t.ID] {
 			if !yes[m.Who] {
 				c.r.wrong(LateSend, "touch %s went to %s, who never agreed", t.ID, m.Who)
@@ -142,6 +137,54 @@ func (c *court) unwanted() {
 			}
 		}
 	}
+}
+
+// noes are when each lead said no first, or was found to be nobody. What a
+// survivor takes over with a merge counts from there on, unless it gave the other
+// lead back.
+func (c *court) noes() map[string]time.Time {
+	no := map[string]time.Time{}
+	tell := func(lead string, at time.Time) {
+		if was, twice := no[lead]; !twice || at.Before(was) {
+			no[lead] = at
+		}
+	}
+	merges := map[uint64]bool{}
+	for _, f := range c.facts[Merged] {
+		merges[f.Seq] = true
+	}
+	for _, f := range slices.Concat(c.own[Withdrawn], c.own[Suppressed]) {
+		if apart := c.partings(c.kin(f.Lead)) > 0; !apart || !merges[f.Seq] {
+			tell(f.Lead, f.At)
+		}
+		if f.Host != "" && c.partings(c.kin(f.Lead)) == 0 {
+			tell(f.Host, f.At)
+		}
+	}
+	for _, b := range c.bonds {
+		if at, known := no[b.from]; known && c.partings(c.kin(b.into)) == 0 && !c.agreedAfter(b.pair, at) {
+			tell(b.into, later(at, b.at))
+		}
+		if at, known := no[b.into]; known && c.agreedAfter(b.pair, at) {
+			delete(no, b.into) // of two answers of one person the later one counts
+		}
+	}
+	return no
+}
+
+// agreedAfter reports whether either of two leads said yes after a moment.
+func (c *court) agreedAfter(p pair, at time.Time) bool {
+	return slices.ContainsFunc(c.own[Activity], func(f Fact) bool {
+		e := c.events[f.ID]
+		return e != nil && e.Consent && (f.Lead == p.from || f.Lead == p.into) && f.At.After(at)
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // lastBefore is when the latest claim before a moment was stored.

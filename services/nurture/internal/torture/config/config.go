@@ -100,7 +100,7 @@ func (p Place) settings(i Instance) string {
 	dir, ingest, scoring := p.ConfigDir(), p.First("ingest").GRPC, p.First("scoring").GRPC
 	switch i.Service {
 	case "ingest":
-		return fmt.Sprintf("ingest:\n  sources: %s/sources.yaml\n  identity_key: %q\n  data_key: %q\n", dir, p.Key, p.Key)
+		return fmt.Sprintf("ingest:\n  sources: %[1]s/sources.yaml\n  signals: %[1]s/signals.yaml\n  facts: %[1]s/facts.yaml\n  identity_key: %[2]q\n  data_key: %[2]q\n", dir, p.Key)
 	case "scoring":
 		return fmt.Sprintf("scoring:\n  model: %s/model.yaml\n", dir)
 	case "campaign":

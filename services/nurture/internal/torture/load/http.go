@@ -22,7 +22,7 @@ import (
 // be sent to.
 func (l *Load) form(ctx context.Context, p *torture.Person, s torture.Step) answer {
 	f := url.Values{
-		"email": {p.Email()}, "first_name": {"Kim"}, "anonymous_id": {"anon-" + p.Key},
+		"email": {p.Email()}, "first_name": {"Kim"}, "anonymous_id": {p.Browser(s)},
 		"submission_id": {s.ID}, "page_url": {"https://www.example.com/" + s.Message}, "form": {"contact"},
 	}
 	if s.Type == torture.DemoRequested {
@@ -57,7 +57,7 @@ func (l *Load) track(ctx context.Context, p *torture.Person, steps []torture.Ste
 // event is one call in the Segment dialect.
 func event(p *torture.Person, s torture.Step) map[string]any {
 	e := map[string]any{
-		"type": "track", "event": s.Type, "messageId": s.ID, "anonymousId": "anon-" + p.Key,
+		"type": "track", "event": s.Type, "messageId": s.ID, "anonymousId": p.Browser(s),
 		"properties": map[string]any{"topic": s.Message},
 	}
 	if s.Type == torture.PageViewed {
@@ -95,6 +95,12 @@ func (l *Load) post(ctx context.Context, address, contentType string, body []byt
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
 	req.SetBasicAuth(l.Key, "")
+	return l.do(req, func(code int, _ http.Header, body []byte) answer { return judge(code, body) })
+}
+
+// do makes a call and judges a whole answer. Without one nobody knows what came
+// of it.
+func (l *Load) do(req *http.Request, judge func(code int, header http.Header, body []byte) answer) answer {
 	resp, err := l.client.Do(req)
 	if err != nil {
 		return answer{status: torture.Unknown, reason: words(err)}
@@ -104,7 +110,7 @@ func (l *Load) post(ctx context.Context, address, contentType string, body []byt
 	if err != nil { // the status came, but its sender died: only a whole answer is one
 		return answer{status: torture.Unknown, code: resp.StatusCode, reason: words(err)}
 	}
-	return judge(resp.StatusCode, raw)
+	return judge(resp.StatusCode, resp.Header, raw)
 }
 
 // judge reads an answer. 429 and what begins with 5 promise nothing.

@@ -36,6 +36,8 @@ type Options struct {
 	// Patience is how long an event without an answer is tried again.
 	Patience time.Duration
 	Now      func() time.Time
+	// Merging is called when a merge, or the end of one, is under way.
+	Merging func()
 	// Fail is told what keeps the run from going on: the journal itself.
 	Fail func(error)
 }
@@ -48,21 +50,37 @@ type Load struct {
 	mu     sync.Mutex
 	// done are the mails and handoffs that were answered.
 	done map[string]bool
+	// leads are those of people as ingest named them first.
+	leads map[string]string
 }
 
 // New makes a load.
 func New(o Options) *Load {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second}
 	return &Load{
-		Options: o, done: map[string]bool{},
+		Options: o, done: map[string]bool{}, leads: map[string]string{},
 		client: &http.Client{Timeout: 4 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
 
-// Play plays all people, each in order, all at once.
-func (l *Load) Play(ctx context.Context, people []*torture.Person) {
+// Play plays all people, each in order, all at once, and whoever finds out that
+// two are one.
+func (l *Load) Play(ctx context.Context, people []*torture.Person, pairs []torture.Pair) {
+	ended := map[string]chan struct{}{}
 	for _, p := range people {
-		l.begin(func() { l.person(ctx, p) })
+		done := make(chan struct{})
+		ended[p.Key] = done
+		l.begin(func() {
+			defer close(done)
+			l.person(ctx, p)
+		})
+	}
+	for _, p := range pairs {
+		l.begin(func() {
+			if l.known(ctx, p, ended[p.Into.Key], ended[p.From.Key]) {
+				l.pair(ctx, p)
+			}
+		})
 	}
 }
 
@@ -156,6 +174,9 @@ func (l *Load) try(ctx context.Context, c call) bool {
 			}
 		}) {
 			return false
+		}
+		if a.status == torture.Acked && a.lead != "" && c.lines[0].Kind == torture.Form {
+			l.met(c.lines[0].Who, a.lead)
 		}
 		if a.status != torture.Unknown || c.giveUp || l.Now().After(end) || !sleep(ctx, pause) {
 			return a.status == torture.Acked

@@ -3,9 +3,11 @@ package load_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -61,7 +63,7 @@ func play(t *testing.T, steps []torture.Step, answers ...func(http.ResponseWrite
 		Journal: n, Ingest: srv.URL, Handoff: srv.URL, Source: "website", Key: "k", Now: time.Now, Patience: 5 * time.Second,
 		Fail: func(err error) { t.Error(err) },
 	})
-	l.Play(t.Context(), []*torture.Person{{Key: "p1", Steps: steps}})
+	l.Play(t.Context(), []*torture.Person{{Key: "p1", Steps: steps}}, nil)
 	idle(t, l)
 	return n.all(), bodies
 }
@@ -201,5 +203,98 @@ func TestSalesAnswersAHandoffOnceUnderOneRequestID(t *testing.T) {
 		if n != 2 || !strings.HasPrefix(id, "accept-") && !strings.HasPrefix(id, "reject-") {
 			t.Errorf("%q came %d times, want it refused once and taken once", id, n)
 		}
+	}
+}
+
+// site answers every hit, and notes who made it.
+func site(t *testing.T, told func(path string) string) (base string, got func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var calls []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, r.URL.Path)
+		w.Header().Set("Nurture-Hit", told(r.URL.Path))
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, func() []string { mu.Lock(); defer mu.Unlock(); return append([]string{}, calls...) }
+}
+
+func TestAHitIsSafeWhenTheAnswerSaysSoAndAGatewayGoesOnOnlyThen(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		told string
+		want string
+	}{
+		"told": {"told", "send acked send acked send acked send acked"},
+		"lost": {"lost", "send unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base, got := site(t, func(string) string { return tt.told })
+			n := &notes{}
+			l := load.New(load.Options{Journal: n, Now: time.Now, Patience: time.Second, Fail: func(err error) { t.Error(err) }})
+			touch := "" // one that a gateway looks at, with this seed
+			for i := 0; touch == ""; i++ {
+				name := fmt.Sprintf("lead-t%d", i)
+				if roll := sink.Roll(0, "look "+name, 100); roll >= 70 && roll < 85 {
+					touch = name
+				}
+			}
+			m := sink.Mail{Touch: touch, Who: "p1", Picture: base + "/o", Trap: base + "/x", Links: []string{base + "/1", base + "/2"}}
+			for range 2 { // who is sent the same mail twice looks at it once
+				l.Read(t.Context(), m, torture.Nurtured)
+			}
+			idle(t, l)
+			var said []string
+			for _, line := range n.all() {
+				words := strings.Fields(line)
+				if words[0] == "answer" {
+					said = append(said, words[2])
+				} else {
+					said = append(said, words[0])
+				}
+			}
+			if diff := cmp.Diff(tt.want, strings.Join(said, " ")); diff != "" {
+				t.Errorf("(-want +got):\n%s\ncalls %v", diff, got())
+			}
+		})
+	}
+}
+
+func TestAPairIsMergedWhenBothAreKnownAndSeparatedWhenThatWasForSure(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var calls []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		form, _ := url.ParseQuery(string(raw))
+		mu.Lock()
+		defer mu.Unlock()
+		if id := form.Get("submission_id"); id != "" {
+			_, _ = io.WriteString(w, `{"lead_id":"lead-`+id+`"}`)
+			return
+		}
+		calls = append(calls, r.URL.Path+" "+string(raw))
+	}))
+	defer srv.Close()
+	n := &notes{}
+	l := load.New(load.Options{
+		Journal: n, Ingest: srv.URL, Source: "website", Now: time.Now, Patience: time.Second, Merging: func() {}, Fail: func(err error) { t.Error(err) },
+	})
+	form := func(id string) *torture.Person {
+		return &torture.Person{Key: id, Steps: []torture.Step{{ID: id, Kind: torture.Form, Type: torture.FormSubmitted}}}
+	}
+	a, b, silent := form("a"), form("b"), &torture.Person{Key: "c"}
+	l.Play(t.Context(), []*torture.Person{a, b, silent}, []torture.Pair{
+		{Into: a, From: b, Unmerge: true}, {Into: a, From: silent},
+	})
+	idle(t, l)
+	want := []string{
+		`/v1/leads/lead-a:merge {"by":"torture","from_lead_id":"lead-b"}`, `/v1/leads/lead-b:unmerge {"by":"torture"}`,
+	}
+	if diff := cmp.Diff(want, calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }

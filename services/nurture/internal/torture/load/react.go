@@ -3,19 +3,24 @@ package load
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/nurturehq/nurture/services/nurture/internal/torture"
 	"github.com/nurturehq/nurture/services/nurture/internal/torture/sink"
 )
 
-// Read lets the reader of a mail react: a leaver unsubscribes at the first one.
+// Read lets the reader of a mail react, and machines that come before: they look
+// at it, and a leaver unsubscribes at the first one.
 func (l *Load) Read(ctx context.Context, m sink.Mail, role torture.Role) {
+	l.look(ctx, m)
+	l.leave(ctx, m, role)
+}
+
+func (l *Load) leave(ctx context.Context, m sink.Mail, role torture.Role) {
 	if role != torture.Leaver || m.Unsubscribe == "" || !l.once("unsubscribe "+m.Who) {
 		return
 	}
-	lead, _, _ := cutLast(m.Touch, "-t")
+	lead, _ := torture.LeadOf(m.Touch)
 	c := call{
 		lines: []torture.Line{{ID: "unsubscribe-" + m.Who, Who: m.Who, Lead: lead, Kind: torture.Unsubscribe}},
 		do: func(ctx context.Context) answer {
@@ -29,14 +34,6 @@ func (l *Load) Read(ctx context.Context, m sink.Mail, role torture.Role) {
 			l.try(ctx, c)
 		}
 	})
-}
-
-// cutLast cuts around the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // Sell lets sales answer a handoff that arrived: most are accepted, some given

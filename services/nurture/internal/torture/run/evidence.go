@@ -84,12 +84,38 @@ const maxNamed = 10
 
 // open names what has begun and not ended.
 func open(facts []torture.Fact) []string {
-	var names []string
+	names := append(unjudged(facts), awaited(facts)...)
 	unfinished := []string{torture.StatusPlanned, torture.StatusDeferred, torture.StatusActive, torture.StatusPending, torture.StatusRetrying}
 	for _, f := range facts {
 		journey := f.Kind == torture.Touch || f.Kind == torture.Enrollment || f.Kind == torture.Delivery
 		if journey && slices.Contains(unfinished, f.Status) && len(names) < maxNamed {
 			names = append(names, fmt.Sprintf("%s %s is %s", f.Kind, f.ID, f.Status))
+		}
+	}
+	return names
+}
+
+// unjudged names opens and clicks that wait for their verdict.
+func unjudged(facts []torture.Fact) []string {
+	judged := map[string]bool{}
+	for _, f := range facts {
+		judged[f.ID] = judged[f.ID] || f.Kind == torture.Judged
+	}
+	var names []string
+	for _, f := range facts {
+		if f.Kind == torture.Activity && torture.IsHit(f.Type) && !judged[f.ID] && len(names) < maxNamed {
+			names = append(names, fmt.Sprintf("hit %s has no verdict", f.ID))
+		}
+	}
+	return names
+}
+
+// awaited names leads that have not seen what others hand over to them.
+func awaited(facts []torture.Fact) []string {
+	var names []string
+	for _, f := range facts {
+		if f.Kind == torture.Awaits && len(names) < maxNamed {
+			names = append(names, fmt.Sprintf("%s waits in %s for %s", f.Lead, f.Stream, f.Ref))
 		}
 	}
 	return names
@@ -102,6 +128,11 @@ func (r *run) ask(ctx context.Context, facts []torture.Fact) ([]torture.Fact, er
 	defer cancel()
 	var warm, cold []torture.Fact
 	for _, i := range r.place.Instances {
+		if i.Service == "ingest" {
+			if err := witness.Unseal(ctx, i.GRPC, facts); err != nil {
+				return nil, err
+			}
+		}
 		said, err := witness.Ask(ctx, witness.Service{Name: i.Service, GRPC: i.GRPC}, facts, i.Name+", with the cache as it was left")
 		if err != nil {
 			return nil, err

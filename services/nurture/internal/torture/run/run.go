@@ -210,7 +210,7 @@ func (r *run) start(ctx context.Context) error {
 	r.load = load.New(load.Options{
 		Journal: r.journal, Ingest: "http://" + r.place.First("ingest").HTTP, Handoff: "http://" + r.place.First("handoff").HTTP,
 		Source: config.Source, Key: config.WriteKey, JS: r.bus.JS, Seed: r.Plan.Seed, Now: r.Now, Fail: r.fail,
-		Patience: r.Profile.Load,
+		Patience: r.Profile.Load, Merging: func() { r.ambush.meet(r.place.First("ingest").Name) },
 	})
 	return nil
 }

@@ -58,7 +58,7 @@ const ambushPatience = 5 * time.Second
 // process wait for each other.
 func (r *run) storm(ctx context.Context) error {
 	began := r.Now()
-	r.load.Play(ctx, r.Plan.People)
+	r.load.Play(ctx, r.Plan.People, r.Plan.Pairs)
 	var all errgroup.Group
 	for _, b := range r.Plan.Blows {
 		all.Go(func() error {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/nurturehq/nurture/services/nurture/internal/torture"
@@ -58,7 +59,12 @@ func touchThat(meets func(roll uint64) bool) string {
 
 // post sends one mail over SMTP.
 func post(addr, touch string) error {
-	body := "Message-ID: <" + touch + "@x.example>\r\nList-Unsubscribe: <http://x.example/u/1>\r\n\r\nhello\r\n"
+	body := "Message-ID: <" + touch + "@x.example>\r\nList-Unsubscribe: <http://x.example/u/1>\r\n" +
+		"Content-Type: multipart/alternative; boundary=b\r\n\r\n" +
+		"--b\r\nContent-Type: text/plain\r\n\r\nhello http://x.example/t/c/text\r\n" +
+		"--b\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+		"<a href=3D\"http://x.example/t/c/1?a=3D1&amp;b\">a</a><a href=3D\"http://x.exa=\r\nmple/t/c/2\">b</a><a href=3D\"http://x.example/u/1\">c</a>" +
+		"<a href=3D\"http://x.example/t/x/3\"></a><img src=3D\"http://x.example/t/o/4.gif\">\r\n--b--\r\n"
 	return smtp.SendMail(addr, nil, "a@x.example", []string{"P1@torture.example"}, []byte(body))
 }
 
@@ -96,9 +102,12 @@ func TestAMailIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 	if !slices.Equal(before, []torture.Op{torture.OpMail}) {
 		t.Errorf("when the sender could be killed, the journal had %v", before)
 	}
-	want := sink.Mail{Touch: touch, Who: "p1", Unsubscribe: "http://x.example/u/1"}
-	if len(*mails) != 1 || (*mails)[0] != want {
-		t.Errorf("arrived %+v, want %+v", *mails, want)
+	want := []sink.Mail{{
+		Touch: touch, Who: "p1", Unsubscribe: "http://x.example/u/1", Picture: "http://x.example/t/o/4.gif", Trap: "http://x.example/t/x/3",
+		Links: []string{"http://x.example/t/c/1?a=1&b", "http://x.example/t/c/2"},
+	}}
+	if diff := cmp.Diff(want, *mails); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
 	}
 }
 

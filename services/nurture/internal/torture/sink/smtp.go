@@ -32,6 +32,10 @@ type Mail struct {
 	Touch, Who string
 	// Unsubscribe is where one click ends these mails.
 	Unsubscribe string
+	// Picture and Trap are what loads by itself and what no reader sees; Links are
+	// the others, in their order.
+	Picture, Trap string
+	Links         []string
 }
 
 // MailOptions are what a mail server works with.
@@ -195,5 +199,11 @@ func read(raw []byte, to string) (Mail, error) {
 		return Mail{}, errors.New("the mail has no Message-ID")
 	}
 	who, _, _ := strings.Cut(to, "@")
-	return Mail{Touch: touch, Who: who, Unsubscribe: strings.Trim(msg.Header.Get("List-Unsubscribe"), "<> ")}, nil
+	m := Mail{Touch: touch, Who: who, Unsubscribe: strings.Trim(msg.Header.Get("List-Unsubscribe"), "<> ")}
+	html, err := page(msg)
+	if err != nil {
+		return Mail{}, err
+	}
+	m.look(html)
+	return m, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nurturehq/nurture/pkg/bus"
 	campaignv1 "github.com/nurturehq/nurture/proto/nurture/campaign/v1"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
+	ledgerv1 "github.com/nurturehq/nurture/proto/nurture/ledger/v1"
 	"github.com/nurturehq/nurture/services/nurture/internal/torture"
 )
 
@@ -20,29 +21,42 @@ func (c *campaign) tell(m message) ([]torture.Fact, error) {
 	switch m.kind {
 	case bus.KindState:
 		state := &campaignv1.State{}
-		if _, _, err := record(m.data, state, func() *campaignv1.Event { return &campaignv1.Event{} }); err != nil {
+		rec, _, err := record(m.data, state, func() *campaignv1.Event { return &campaignv1.Event{} })
+		if err != nil {
 			return nil, err
 		}
 		c.set(m, state)
+		return outcomes(m, rec.GetCauses())
 	case bus.KindClaim:
 		f := m.fact(torture.Claim)
 		f.ID = m.id
-		return []torture.Fact{f}, nil
-	case bus.KindOutcome:
-		o := &campaignv1.Outcome{}
-		if err := proto.Unmarshal(m.data, o); err != nil {
-			return nil, fmt.Errorf("decode outcome: %w", err)
-		}
-		f := m.fact(torture.Outcome)
-		f.ID, f.Status, f.Reason = o.GetTouchId(), name(o.GetStatus(), "TOUCH_STATUS_"), o.GetReason()
 		return []torture.Fact{f}, nil
 	}
 	return nil, nil
 }
 
+// outcomes are what the sender told: its own words, which a record keeps as what
+// caused it.
+func outcomes(m message, causes []*ledgerv1.Cause) ([]torture.Fact, error) {
+	var facts []torture.Fact
+	for _, c := range causes {
+		if c.GetStream() != "" || c.GetKind() != bus.KindOutcome {
+			continue
+		}
+		o := &campaignv1.Outcome{}
+		if err := proto.Unmarshal(c.GetCommand(), o); err != nil {
+			return nil, fmt.Errorf("decode outcome: %w", err)
+		}
+		f := m.fact(torture.Outcome)
+		f.ID, f.Status, f.Reason = o.GetTouchId(), name(o.GetStatus(), "TOUCH_STATUS_"), o.GetReason()
+		facts = append(facts, f)
+	}
+	return facts, nil
+}
+
 func (c *campaign) last() []torture.Fact {
 	return c.each(func(m message, s *campaignv1.State) []torture.Fact {
-		var facts []torture.Fact
+		facts := awaits(m, s.GetTies())
 		for _, t := range s.GetTouches() {
 			f := m.fact(torture.Touch)
 			f.ID, f.Ref, f.Type = t.GetId(), t.GetProgram(), t.GetStep()
@@ -99,7 +113,7 @@ func (h *handoff) tell(m message) ([]torture.Fact, error) {
 
 func (h *handoff) last() []torture.Fact {
 	return h.each(func(m message, s *handoffv1.State) []torture.Fact {
-		var facts []torture.Fact
+		facts := awaits(m, s.GetTies())
 		for _, stay := range append(append([]*handoffv1.Handoff{}, s.GetHistory()...), s.GetHandoff()) {
 			if stay == nil {
 				continue
@@ -113,6 +127,9 @@ func (h *handoff) last() []torture.Fact {
 				f.Status, f.Reason = name(d.GetStatus(), "DELIVERY_STATUS_"), d.GetReason()
 				facts = append(facts, f)
 			}
+		}
+		if s.GetHandoff() == nil { // it only follows who is who
+			return facts
 		}
 		d := m.fact(torture.Digest)
 		d.Hash = DigestHandoff(s.GetHandoff())

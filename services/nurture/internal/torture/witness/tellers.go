@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -71,32 +72,58 @@ func (l *leads) tell(m message) ([]torture.Fact, error) {
 	l.set(m, state)
 	var facts []torture.Fact
 	for _, e := range events {
+		about := m.about(e.GetOriginLeadId())
 		switch fact := e.GetFact().(type) {
 		case *ingestv1.Event_Activity:
-			facts = append(facts, activity(m, fact.Activity))
+			facts = append(facts, activity(about, fact.Activity))
+		case *ingestv1.Event_Judged:
+			facts = append(facts, verdict(about, fact.Judged))
 		case *ingestv1.Event_Consent:
 			if !fact.Consent.GetGranted() && !l.left[m.lead] {
 				l.left[m.lead] = true
-				facts = append(facts, m.fact(torture.Withdrawn))
+				facts = append(facts, about(torture.Withdrawn))
 			}
 		case *ingestv1.Event_Suppressed:
-			facts = append(facts, m.fact(torture.Suppressed))
-		case *ingestv1.Event_Merged:
-			f := m.fact(torture.Merged)
-			f.Ref = fact.Merged.GetFromLeadId()
-			facts = append(facts, f)
+			facts = append(facts, about(torture.Suppressed))
+		default:
+			facts = append(facts, tied(m, e)...)
 		}
 	}
 	return facts, nil
 }
 
+// tied tells which leads are one person.
+func tied(m message, e *ingestv1.Event) []torture.Fact {
+	var f torture.Fact
+	switch fact := e.GetFact().(type) {
+	case *ingestv1.Event_Merged:
+		f = m.fact(torture.Merged)
+		f.Ref = fact.Merged.GetFromLeadId()
+	case *ingestv1.Event_Unmerged:
+		f = m.fact(torture.Unmerged)
+		f.Ref = fact.Unmerged.GetLeadId()
+	case *ingestv1.Event_MergedInto:
+		f = m.fact(torture.Frozen)
+		f.Ref = fact.MergedInto.GetIntoLeadId()
+	case *ingestv1.Event_Restored:
+		f = m.fact(torture.Restored)
+		f.Ref = fact.Restored.GetFromLeadId()
+	default:
+		return nil
+	}
+	return []torture.Fact{f}
+}
+
 // activity tells what was done. Forms get their id from ingest, which puts the
 // source before the submission's own.
-func activity(m message, a *leadv1.Activity) torture.Fact {
-	f := m.fact(torture.Activity)
+func activity(about facts, a *leadv1.Activity) torture.Fact {
+	f := about(torture.Activity)
 	f.ID, f.Type = a.GetId(), a.GetType()
 	if i := strings.LastIndexByte(f.ID, '/'); i >= 0 {
 		f.ID = f.ID[i+1:]
+	}
+	if torture.IsHit(f.Type) {
+		f.ID = hit(a)
 	}
 	// What others may read of an activity: a property of a track event, the page
 	// of a form.
@@ -108,14 +135,40 @@ func activity(m message, a *leadv1.Activity) torture.Fact {
 	return f
 }
 
+// hit names an open or a click by its mail and by what was hit: the end of a
+// link's address, or else the link that readers do not see.
+func hit(a *leadv1.Activity) string {
+	what, url := torture.TrapLink, a.GetProperties()["url"]
+	switch {
+	case a.GetType() == torture.Opened:
+		what = torture.Picture
+	case url != "":
+		what = url[strings.LastIndexByte(url, '/')+1:]
+	}
+	return torture.HitID(a.GetProperties()["touch_id"], what)
+}
+
+func verdict(about facts, j *ingestv1.Judged) torture.Fact {
+	f := about(torture.Judged)
+	f.ID, f.Type, f.Status, f.Reason = hit(j.GetActivity()), j.GetActivity().GetType(), torture.StatusHuman, j.GetActivity().GetVerdict()
+	if j.GetActivity().GetMachine() {
+		f.Status = torture.StatusMachine
+	}
+	if j.GetAgain() {
+		f.Ref = torture.Again
+	}
+	return f
+}
+
 func (l *leads) last() []torture.Fact {
 	return l.each(func(m message, s *ingestv1.State) []torture.Fact {
 		if s.GetMergedInto() != nil { // asked for, the other one is answered
 			return nil
 		}
-		f := m.fact(torture.Digest)
+		f, k := m.fact(torture.Digest), m.fact(torture.Known)
 		f.Hash = DigestLead(s.GetLead())
-		return []torture.Fact{f}
+		k.Points = float64(s.GetLead().GetActivities())
+		return []torture.Fact{f, k}
 	})
 }
 
@@ -154,12 +207,30 @@ func (s *scores) last() []torture.Fact {
 		f, d := m.fact(torture.Score), m.fact(torture.Digest)
 		f.Points, f.Status = state.GetScore().GetBehaviour(), name(state.GetScore().GetStage(), "STAGE_")
 		d.Hash = DigestScore(state.GetScore())
-		return []torture.Fact{f, d}
+		return append(awaits(m, state.GetTies()), f, d)
 	})
 }
 
-// DigestScore sums up what does not fade in a score.
+// awaits tells for whom a state waits. One that is merged itself waits only for
+// what it gets back.
+func awaits(m message, t *leadv1.Ties) []torture.Fact {
+	var facts []torture.Fact
+	for _, tie := range t.GetAwaited() {
+		if t.GetIntoLeadId() == "" || tie.GetBack() {
+			f := m.fact(torture.Awaits)
+			f.Ref = tie.GetLeadId()
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// DigestScore sums up what does not fade in a score. The points of a merged lead
+// are its survivor's business.
 func DigestScore(s *scoringv1.Score) string {
+	if s.GetStage() == leadv1.Stage_STAGE_MERGED {
+		return fmt.Sprintf("merged since=%s", s.GetStageSince().AsTime())
+	}
 	return fmt.Sprintf("stage=%s qualified=%t since=%s points=%.0f", name(s.GetStage(), "STAGE_"), s.GetQualified(), s.GetStageSince().AsTime(), s.GetBehaviour())
 }
 
@@ -176,6 +247,10 @@ func (parked) tell(m message) ([]torture.Fact, error) {
 	f := m.fact(torture.Parked)
 	f.Lead, f.Ref, f.Type, f.Seq = p.GetLeadId(), p.GetService(), p.GetStream(), p.GetSeq()
 	f.Reason = p.GetReason() + ": " + p.GetError()
+	if len(p.GetSealed()) > 0 { // see Unseal
+		f.Hash = strconv.FormatUint(m.seq, 10)
+		return []torture.Fact{f}, nil
+	}
 	f.ID = subjectOf(p)
 	return []torture.Fact{f}, nil
 }

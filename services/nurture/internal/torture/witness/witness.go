@@ -46,6 +46,21 @@ func (m message) fact(kind torture.FactKind) torture.Fact {
 	return torture.Fact{Stream: m.stream, Seq: m.seq, At: m.at, Lead: m.lead, Kind: kind}
 }
 
+// facts makes facts of one message, all about the same lead.
+type facts func(torture.FactKind) torture.Fact
+
+// about makes facts about the lead of an event: of several that are one person
+// the one that it was told of.
+func (m message) about(origin string) facts {
+	return func(kind torture.FactKind) torture.Fact {
+		f := m.fact(kind)
+		if origin != "" && origin != m.lead {
+			f.Lead, f.Host = origin, m.lead
+		}
+		return f
+	}
+}
+
 // Tell reads everything.
 func (w *Witness) Tell(ctx context.Context) ([]torture.Fact, error) {
 	var all []torture.Fact

@@ -49,6 +49,20 @@ func record(t *testing.T, b *bus.Bus, stream string, state proto.Message, events
 	publish(t, b, bus.Subject(stream, "lead1", bus.KindState), rec)
 }
 
+// hit is an open or a click of the mail of touch t1.
+func hit(kind, url string) *leadv1.Activity {
+	a := &leadv1.Activity{Id: "campaign-1", Type: kind, Properties: map[string]string{"touch_id": "t1"}}
+	if url != "" {
+		a.Properties["url"] = url
+	}
+	return a
+}
+
+func judged(a *leadv1.Activity) *leadv1.Activity {
+	a.Machine, a.Verdict = true, "trap_link"
+	return a
+}
+
 func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
@@ -56,11 +70,18 @@ func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 	record(t, b, bus.Leads, &ingestv1.State{Lead: &leadv1.Lead{Activities: 1}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Activity{Activity: did}},
 		&ingestv1.Event{Fact: &ingestv1.Event_Suppressed{Suppressed: &ingestv1.Suppressed{}}},
-		&ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{FromLeadId: "lead0"}}})
-	record(t, b, bus.Scores, &scoringv1.State{Score: &scoringv1.Score{Behaviour: 110, Stage: leadv1.Stage_STAGE_QUALIFIED}},
+		&ingestv1.Event{Fact: &ingestv1.Event_Merged{Merged: &ingestv1.Merged{FromLeadId: "lead0"}}},
+		&ingestv1.Event{OriginLeadId: "lead0", Fact: &ingestv1.Event_Activity{Activity: hit(torture.Clicked, "https://x.example/guide")}},
+		&ingestv1.Event{Fact: &ingestv1.Event_Activity{Activity: hit(torture.Opened, "")}},
+		&ingestv1.Event{Fact: &ingestv1.Event_Judged{Judged: &ingestv1.Judged{Activity: judged(hit(torture.Clicked, "")), Again: true}}},
+		&ingestv1.Event{Fact: &ingestv1.Event_Unmerged{Unmerged: &ingestv1.Unmerged{LeadId: "lead0"}}},
+		&ingestv1.Event{Fact: &ingestv1.Event_MergedInto{MergedInto: &ingestv1.MergedInto{IntoLeadId: "lead2"}}},
+		&ingestv1.Event{Fact: &ingestv1.Event_Restored{Restored: &ingestv1.Restored{FromLeadId: "lead2"}}})
+	record(t, b, bus.Scores, &scoringv1.State{Ties: &leadv1.Ties{Awaited: []*leadv1.Tie{{LeadId: "lead0"}}}, Score: &scoringv1.Score{Behaviour: 110, Stage: leadv1.Stage_STAGE_QUALIFIED}},
 		&scoringv1.Event{Fact: &scoringv1.Event_Qualified{Qualified: &scoringv1.Qualified{Why: "fast_track:demo"}}})
 	publish(t, b, bus.Subject(bus.Campaign, "lead1", bus.KindClaim, "t1"), &campaignv1.Claim{TouchId: "t1"})
-	publish(t, b, bus.Subject(bus.Campaign, "lead1", bus.KindOutcome, "t1"), &campaignv1.Outcome{TouchId: "t1", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT, Reason: "accepted"})
+	told := encode(t, &campaignv1.Outcome{TouchId: "t1", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT, Reason: "accepted"})
+	publish(t, b, bus.Subject(bus.Campaign, "lead1", bus.KindState), &ledgerv1.Record{Causes: []*ledgerv1.Cause{{Kind: bus.KindOutcome, Command: told}}})
 	record(t, b, bus.Campaign, &campaignv1.State{
 		Touches:     []*campaignv1.Touch{{Id: "t1", Program: "welcome", Step: "hello", Status: campaignv1.TouchStatus_TOUCH_STATUS_SENT, Reason: "accepted"}},
 		Enrollments: []*campaignv1.Enrollment{{Id: "e1", Program: "welcome", Step: "pause", Status: campaignv1.EnrollmentStatus_ENROLLMENT_STATUS_ACTIVE}},
@@ -78,7 +99,15 @@ func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 		{Stream: bus.Leads, Kind: torture.Activity, ID: "e1", Type: torture.FormSubmitted, Hash: torture.HashOf(torture.FormSubmitted, "hi")},
 		{Stream: bus.Leads, Kind: torture.Suppressed},
 		{Stream: bus.Leads, Kind: torture.Merged, Ref: "lead0"},
+		{Stream: bus.Leads, Kind: torture.Activity, Host: "lead1", ID: "t1/guide", Type: torture.Clicked, Hash: torture.HitHash(torture.Clicked, "guide")},
+		{Stream: bus.Leads, Kind: torture.Activity, ID: "t1/picture", Type: torture.Opened, Hash: torture.HitHash(torture.Opened, torture.Picture)},
+		{Stream: bus.Leads, Kind: torture.Judged, ID: "t1/trap", Type: torture.Clicked, Status: torture.StatusMachine, Reason: "trap_link", Ref: torture.Again},
+		{Stream: bus.Leads, Kind: torture.Unmerged, Ref: "lead0"},
+		{Stream: bus.Leads, Kind: torture.Frozen, Ref: "lead2"},
+		{Stream: bus.Leads, Kind: torture.Restored, Ref: "lead2"},
+		{Stream: bus.Leads, Kind: torture.Known, Points: 1},
 		{Stream: bus.Scores, Kind: torture.Qualified, Reason: "fast_track:demo"},
+		{Stream: bus.Scores, Kind: torture.Awaits, Ref: "lead0"},
 		{Stream: bus.Scores, Kind: torture.Score, Points: 110, Status: torture.StageQualified},
 		{Stream: bus.Campaign, Kind: torture.Claim, ID: "t1"},
 		{Stream: bus.Campaign, Kind: torture.Outcome, ID: "t1", Status: torture.StatusSent, Reason: "accepted"},
@@ -90,7 +119,7 @@ func TestTheWitnessTellsWhatTheStreamsSay(t *testing.T) {
 	}
 	got := facts[:0]
 	for _, f := range facts {
-		if f.Lead != "lead1" || f.Seq == 0 || f.At.IsZero() {
+		if f.Lead != "lead1" && (f.Lead != "lead0" || f.Host != "lead1") || f.Seq == 0 || f.At.IsZero() {
 			t.Errorf("fact %+v does not say where it is from", f)
 		}
 		if f.Kind != torture.Digest {
@@ -107,9 +136,9 @@ func TestAParkedMessageIsToldByWhatItIsAbout(t *testing.T) {
 	b := bustest.New(t)
 	for i, p := range []*ledgerv1.Parked{
 		{Service: "ingest", Stream: bus.Inbound, Subject: "inbound.website", Data: []byte(`{"messageId":"e1"}`)},
-		{Service: "campaign", Stream: bus.Campaign, Subject: "campaign.01.lead1.claim.t1", LeadId: "lead1"},
-		{Service: "handoff", Stream: bus.Handoff, Subject: "handoffs.01.lead1.redeliver.ho1", LeadId: "lead1"},
-		{Service: "scoring", Stream: bus.Leads, Subject: "leads.01.lead1.state", LeadId: "lead1"},
+		{Service: "campaign", Stream: bus.Campaign, Subject: "campaign.claim.01.lead1.t1", LeadId: "lead1"},
+		{Service: "handoff", Stream: bus.Handoff, Subject: "handoffs.redeliver.01.lead1.ho1", LeadId: "lead1"},
+		{Service: "scoring", Stream: bus.Leads, Subject: "leads.state.01.lead1", LeadId: "lead1"},
 	} {
 		p.Seq, p.ParkedAt = uint64(i+1), timestamppb.New(time.Now()) //nolint:gosec // small
 		if err := b.Park(t.Context(), p); err != nil {
@@ -124,7 +153,7 @@ func TestAParkedMessageIsToldByWhatItIsAbout(t *testing.T) {
 	for _, f := range facts {
 		got = append(got, f.Ref+" "+f.ID)
 	}
-	want := []string{"ingest e1", "campaign t1", "handoff ho1", "scoring leads.01.lead1.state"}
+	want := []string{"ingest e1", "campaign t1", "handoff ho1", "scoring leads.state.01.lead1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
