@@ -33,7 +33,7 @@ build: ## Build the nurture binary into bin/
 	go build -o bin/nurture ./services/nurture/cmd/nurture
 
 .PHONY: test
-test: ## Run every test of every module (installs redis-server when root and missing)
+test: ## Run every test of every module (installs redis-server, curl, openssl when root and missing)
 	scripts/test.sh
 
 .PHONY: lint

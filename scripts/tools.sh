@@ -7,6 +7,7 @@
 #   scripts/tools.sh proto      buf and the code generators only
 #   scripts/tools.sh lint       golangci-lint only
 #   scripts/tools.sh redis      a redis-server to test against, by apt as root
+#   scripts/tools.sh test       that, curl and openssl, by apt as root
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="$PWD/bin"
@@ -82,21 +83,37 @@ install_lint() {
   go_tool "$golangci_lint"
 }
 
+# apt_install PACKAGE... installs mere binaries, when this runs as root on Debian.
+apt_install() {
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    return 1
+  fi
+  echo "tools: installing $*"
+  apt-get update -qq
+  # RUNLEVEL=1 keeps them mere binaries: no service is started.
+  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
 # install_redis makes sure that there is a real redis-server: the suites that
 # need one fail without it, since a suite that skips proves nothing.
 install_redis() {
-  if command -v redis-server >/dev/null; then
+  if command -v redis-server >/dev/null || apt_install redis-server; then
     return
   fi
-  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "tools: there is no redis-server: install it (Debian: sudo apt-get install redis-server; macOS: brew install redis)" >&2
-    exit 1
+  echo "tools: there is no redis-server: install it (Debian: sudo apt-get install redis-server; macOS: brew install redis)" >&2
+  exit 1
+}
+
+# install_test adds what a reader of docs/howto types besides nurture. Where it
+# cannot be installed that one test says so and is left out.
+install_test() {
+  install_redis
+  if command -v curl >/dev/null && command -v openssl >/dev/null; then
+    return
   fi
-  echo "tools: installing redis-server"
-  apt-get update -qq
-  # RUNLEVEL=1 keeps it a mere binary: no service is started.
-  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends redis-server >/dev/null
+  apt_install ca-certificates curl openssl ||
+    echo "tools: there is no curl or no openssl: the commands of docs/howto are not tried" >&2
 }
 
 case "${1:-all}" in
@@ -104,8 +121,9 @@ case "${1:-all}" in
   proto) install_proto ;;
   lint) install_lint ;;
   redis) install_redis ;;
+  test) install_test ;;
   *)
-    echo "tools: unknown set \"$1\": want all, proto, lint or redis" >&2
+    echo "tools: unknown set \"$1\": want all, proto, lint, redis or test" >&2
     exit 2
     ;;
 esac
