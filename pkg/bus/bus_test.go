@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func expecting(subject string, seq uint64) *nats.Msg {
 // TestServerCodes provokes every answer of the server that the ledger decides by.
 func TestServerCodes(t *testing.T) {
 	b := bustest.New(t)
-	if _, err := b.Publish(t.Context(), expecting("leads.00.a.state", 0)); err != nil {
+	if _, err := b.Publish(t.Context(), expecting("leads.state.00.a", 0)); err != nil {
 		t.Fatal(err)
 	}
 	batch := func(msgs ...*nats.Msg) error {
@@ -87,24 +88,24 @@ func TestServerCodes(t *testing.T) {
 		return err
 	}
 	withID := func(id string) *nats.Msg {
-		return &nats.Msg{Subject: "leads.00.b.state", Header: nats.Header{jetstream.MsgIDHeader: {id}}}
+		return &nats.Msg{Subject: "leads.state.00.b", Header: nats.Header{jetstream.MsgIDHeader: {id}}}
 	}
 	if _, err := b.Publish(t.Context(), withID("dup")); err != nil {
 		t.Fatal(err)
 	}
 	large := make([]*nats.Msg, 1001)
 	for i := range large {
-		large[i] = expecting(fmt.Sprintf("leads.00.n%d.state", i), 0)
+		large[i] = expecting(fmt.Sprintf("leads.state.00.n%d", i), 0)
 	}
-	_, single := b.JS.PublishMsg(t.Context(), expecting("leads.00.a.state", 0))
+	_, single := b.JS.PublishMsg(t.Context(), expecting("leads.state.00.a", 0))
 	cases := map[string]struct {
 		err  error
 		code jetstream.ErrorCode
 		is   error
 	}{
 		"a single write on an old state":    {single, bus.CodeWrongLast, bus.ErrConflict},
-		"a batch with one old state":        {batch(expecting("leads.00.c.state", 0), expecting("leads.00.a.state", 0)), bus.CodeWrongLast, bus.ErrConflict},
-		"two writes of one lead in a batch": {batch(expecting("leads.00.d.state", 0), expecting("leads.00.d.state", 0)), bus.CodeWrongLastBatch, bus.ErrConflict},
+		"a batch with one old state":        {batch(expecting("leads.state.00.c", 0), expecting("leads.state.00.a", 0)), bus.CodeWrongLast, bus.ErrConflict},
+		"two writes of one lead in a batch": {batch(expecting("leads.state.00.d", 0), expecting("leads.state.00.d", 0)), bus.CodeWrongLastBatch, bus.ErrConflict},
 		"a batch that is too large":         {batch(large...), bus.CodeBatchTooLarge, nil},
 		"a batch with a stored message id":  {batch(withID("new"), withID("dup")), bus.CodeBatchDuplicate, nil},
 		"too many open batches":             {openMany(t, b), bus.CodeBatchBusy, bus.ErrUnavailable},
@@ -127,7 +128,7 @@ func openMany(t *testing.T, b *bus.Bus) error {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.AddMsg(&nats.Msg{Subject: fmt.Sprintf("scores.00.x%d.state", i), Header: nats.Header{}}); err != nil {
+		if err := p.AddMsg(&nats.Msg{Subject: fmt.Sprintf("scores.state.00.x%d", i), Header: nats.Header{}}); err != nil {
 			return err
 		}
 	}
@@ -225,9 +226,9 @@ func TestParkedEntriesAreListedRedrivenAndDismissed(t *testing.T) {
 			}
 		}
 	}
-	park(1, "scoring", "lead1", "leads.00.lead1.state", bus.ReasonRefused)
+	park(1, "scoring", "lead1", "leads.state.00.lead1", bus.ReasonRefused)
 	park(2, "ingest", "", "inbound.website", bus.ReasonUndecodable)
-	park(3, "campaign", "lead1", "campaign.00.lead1.state", bus.ReasonAmbiguous)
+	park(3, "campaign", "lead1", "campaign.state.00.lead1", bus.ReasonAmbiguous)
 	list, err := b.ListParked(t.Context())
 	if err != nil || len(list) != 3 {
 		t.Fatalf("listed %d entries, %v", len(list), err)
@@ -275,5 +276,60 @@ func TestAnUnreachableServerSaysWhatToDo(t *testing.T) {
 	_, err := bus.Connect(t.Context(), bus.Options{URL: "nats://127.0.0.1:1"})
 	if err == nil || !strings.Contains(err.Error(), "NATS_URL") {
 		t.Errorf("answered %v", err)
+	}
+}
+
+func TestAQueueThatEndsGivesBackWhatItHasNotBegun(t *testing.T) {
+	b := bustest.New(t)
+	const n = 600
+	for i := range n {
+		if _, err := b.Publish(t.Context(), nats.NewMsg(bus.Subject(bus.Campaign, fmt.Sprintf("lead%d", i), bus.KindState))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan bus.Msg, 2*n)
+	work := func(ctx context.Context, then func()) error {
+		return b.Work(ctx, bus.WorkOptions{Stream: bus.Campaign, Durable: "sender", Kinds: []string{bus.KindState}, Batch: 64},
+			func(_ context.Context, msgs []bus.Msg) {
+				then()
+				for _, m := range msgs {
+					_ = m.Ack()
+					done <- m
+				}
+			})
+	}
+	if err := work(ctx, sync.OnceFunc(stop)); err != nil {
+		t.Fatal(err)
+	}
+	early := len(done)
+	next, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- work(next, func() {}) }()
+	seen := map[string]bool{}
+	for len(seen) < n {
+		select {
+		case m := <-done:
+			seen[m.Lead] = true
+		case <-time.After(20 * time.Second): // AckWait is 30 s
+			t.Fatalf("the first worker did %d, both together only %d of %d", early, len(seen), n)
+		}
+	}
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAQueueThatIsStoppedBeforeItIsOpenEndsWithoutAnError(t *testing.T) {
+	b := bustest.New(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	err := b.Work(ctx, bus.WorkOptions{Stream: bus.Leads, Durable: "early", Kinds: []string{bus.KindState}}, func(context.Context, []bus.Msg) {
+		t.Error("there was nothing to work on")
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -62,9 +62,10 @@ func (m Msg) Retry(after time.Duration) error {
 }
 
 // Work hands messages to the handler until ctx ends, then returns nil after the
-// handlers that run have finished. Messages of one lead may be handled at once
-// and out of order: work must be idempotent. A message is redelivered for ever;
-// whoever gives up on one parks it and acknowledges it.
+// handlers that run have finished and what was not begun has been given back.
+// Messages of one lead may be handled at once and out of order: work must be
+// idempotent. A message is redelivered for ever; whoever gives up on one parks it
+// and acknowledges it.
 func (b *Bus) Work(ctx context.Context, o WorkOptions, handler func(ctx context.Context, msgs []Msg)) error {
 	o = o.withDefaults()
 	cons, err := b.JS.CreateOrUpdateConsumer(ctx, o.Stream, jetstream.ConsumerConfig{
@@ -75,6 +76,9 @@ func (b *Bus) Work(ctx context.Context, o WorkOptions, handler func(ctx context.
 		MaxDeliver:     -1,
 		MaxAckPending:  max(1000, 4*o.Batch*o.Workers),
 	})
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("open work queue %s on %s: %w", o.Durable, o.Stream, Classify(err))
 	}
@@ -82,10 +86,13 @@ func (b *Bus) Work(ctx context.Context, o WorkOptions, handler func(ctx context.
 	if err != nil {
 		return fmt.Errorf("read work queue %s on %s: %w", o.Durable, o.Stream, err)
 	}
-	defer context.AfterFunc(ctx, it.Stop)()
+	defer context.AfterFunc(ctx, it.Drain)()
 	defer it.Stop()
 	return b.work(ctx, o, it, handler)
 }
+
+// drainWithin is how long a queue that ends waits for what is on its way to it.
+const drainWithin = 2 * time.Second
 
 func (b *Bus) work(ctx context.Context, o WorkOptions, it jetstream.MessagesContext, handler func(context.Context, []Msg)) error {
 	queue := make(chan Msg, o.Batch*o.Workers)
@@ -93,16 +100,23 @@ func (b *Bus) work(ctx context.Context, o WorkOptions, it jetstream.MessagesCont
 	for range o.Workers {
 		workers.Go(func() {
 			for msgs := range Batches(queue, o.Batch) {
+				if ctx.Err() != nil {
+					b.giveBack(msgs)
+					continue
+				}
 				handler(ctx, msgs)
 			}
 		})
 	}
 	defer workers.Wait()
 	defer close(queue)
+	drained, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainWithin, stop) })()
 	for {
-		raw, err := it.Next()
+		raw, err := it.Next(jetstream.NextContext(drained))
 		switch {
-		case ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed):
+		case drained.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed):
 			return nil
 		case err != nil:
 			b.log.Warn("read work queue", "durable", o.Durable, "error", err)
@@ -113,6 +127,16 @@ func (b *Bus) work(ctx context.Context, o WorkOptions, it jetstream.MessagesCont
 			return err
 		}
 		queue <- msg
+	}
+}
+
+// giveBack returns what was not begun, for somebody else to have at once and not
+// only after AckWait.
+func (b *Bus) giveBack(msgs []Msg) {
+	for _, m := range msgs {
+		if err := m.Retry(0); err != nil {
+			b.log.Warn("give back work that was not begun", "stream", m.Stream, "seq", m.Seq, "error", err)
+		}
 	}
 }
 
