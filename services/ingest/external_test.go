@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -180,6 +181,27 @@ func TestMessagesOnInboundBecomeActivities(t *testing.T) {
 	if list := r.rejects(""); len(list) != 2 {
 		t.Errorf("what strangers published is not listed: %v", list)
 	}
+}
+
+// inbound is how the stream of what upstreams publish stands.
+func (r *room) inbound() jetstream.StreamState {
+	r.t.Helper()
+	stream, err := r.bus.JS.Stream(r.t.Context(), bus.Inbound)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stream.CachedInfo().State
+}
+
+func TestWhatWasTakenOfInboundDoesNotLieThereInTheClear(t *testing.T) {
+	r := newRoom(t)
+	r.publish("inbound.product", []byte(`{"type":"identify","userId":"u1","messageId":"m1","traits":{"email":"jo@acme.example"}}`))
+	r.publish("inbound.product", []byte(`{"type":"track"`))
+	r.eventually("one is a lead, one is parked", func() bool { return r.leads() == 1 && len(r.parked()) == 1 })
+	r.eventually("nothing of them is left", func() bool { return r.inbound().Msgs == 0 })
+	r.publish("inbound.product", []byte(`{"type":"track","userId":"u1","event":"Project Created"}`))
+	id := r.submit("email=jo@acme.example")
+	r.eventually("what comes later is taken", func() bool { return strings.Contains(r.types(id), "project_created") })
 }
 
 func TestConsentAndSuppressionAreDurableBeforeTheAnswer(t *testing.T) {

@@ -182,7 +182,7 @@ func (s *Service) open() (err error) {
 	s.accounts = store.NewAccounts(deps.Bus, deps.Now, cfg.CacheKeys, s.disputed)
 	s.members = store.NewMembers(deps.Bus, deps.Log, s.accounts.Root)
 	s.eraser = erasure.New(erasure.Deps{
-		Bus: deps.Bus, Redis: deps.Redis, Ledger: s.ledger, Release: s.book.Release, Accounts: companies{s.accounts, s.members}, Destroy: s.vault.Destroy, Open: s.drawer.Open,
+		Bus: deps.Bus, Redis: deps.Redis, Ledger: s.ledger, Release: s.book.Release, Accounts: companies{s.accounts, s.members}, Inbound: feed.Transit(deps.Bus), Destroy: s.vault.Destroy, Open: s.drawer.Open,
 		Keys: func(c *ingestv1.CaptureLeadRequest) []identity.Key { return slices.Collect(s.ask(c).Keys()) },
 		Log:  deps.Log, Now: deps.Now,
 	})
@@ -218,6 +218,7 @@ func (s *Service) Run(ctx context.Context) error {
 	edge.Go(func() error { return s.takeReturns(edgeCtx, s.deps.SMTP) })
 	edge.Go(func() error { return s.watch(edgeCtx) })
 	edge.Go(func() error { return s.tidy(edgeCtx) })
+	edge.Go(func() error { return s.passOn(edgeCtx) })
 	edge.Go(func() error { return s.members.Run(edgeCtx) })
 	edge.Go(func() error { return s.followJoins(edgeCtx) })
 	edge.Go(func() error { return s.bringAlong(edgeCtx) })

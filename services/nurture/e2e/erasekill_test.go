@@ -190,7 +190,7 @@ func TestAProcessThatIsKilledRightAfterAnErasureHasForgotten(t *testing.T) {
 	if len(w.indexes()) == 0 {
 		t.Error("there are no index files that could be too old")
 	}
-	if len(hits(t, w.data, canaries()["e-mail"])) < 2 {
+	if len(hits(t, w.data, canaries()["e-mail"])) == 0 {
 		t.Fatal("the search does not find what must be there before the erasure")
 	}
 	w.start()

@@ -4,14 +4,18 @@ package feed
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -75,20 +79,34 @@ type Feed struct{ Deps }
 // New makes a feed.
 func New(d Deps) *Feed { return &Feed{d} }
 
+// Names of the durable consumers.
+const (
+	durable      = "ingest"
+	durableFetch = "ingest-fetch"
+	durableSales = "ingest-sales"
+)
+
+// Transit is INBOUND, of which nothing is needed once it was read here.
+func Transit(b *bus.Bus) bus.Transit {
+	return bus.Transit{Bus: b, Stream: bus.Inbound, Readers: map[string]string{
+		durable: "inbound.>", durableFetch: "inbound.*." + KindFetch, durableSales: "inbound.*." + KindSales,
+	}}
+}
+
 // Run takes messages until ctx ends. All replicas share the work.
 func (f *Feed) Run(ctx context.Context) error {
 	queues := []struct {
 		opts    bus.WorkOptions
 		handler func(context.Context, []bus.Msg)
 	}{
-		{bus.WorkOptions{Durable: "ingest", Filters: []string{"inbound.>"}, Batch: 256, Workers: 2}, f.handle},
-		{bus.WorkOptions{Durable: "ingest-fetch", Filters: []string{"inbound.*." + KindFetch}, Batch: 1, Workers: 8, AckWait: time.Minute}, f.fetches},
+		{bus.WorkOptions{Durable: durable, Filters: []string{"inbound.>"}, Batch: 256, Workers: 2}, f.handle},
+		{bus.WorkOptions{Durable: durableFetch, Filters: []string{"inbound.*." + KindFetch}, Batch: 1, Workers: 8, AckWait: time.Minute}, f.fetches},
 	}
 	if f.Handoff != nil {
 		queues = append(queues, struct {
 			opts    bus.WorkOptions
 			handler func(context.Context, []bus.Msg)
-		}{bus.WorkOptions{Durable: "ingest-sales", Filters: []string{"inbound.*." + KindSales}, Batch: 1, AckWait: time.Minute}, f.sales})
+		}{bus.WorkOptions{Durable: durableSales, Filters: []string{"inbound.*." + KindSales}, Batch: 1, AckWait: time.Minute}, f.sales})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, q := range queues {
@@ -185,8 +203,8 @@ func Passing(err error) bool {
 	return code == codes.Unavailable || code == codes.ResourceExhausted || code == codes.DeadlineExceeded || code == codes.Canceled
 }
 
-// read makes submissions of a message. Those without an id of their own get the
-// message's place in the stream, so that a redelivery changes nothing.
+// read makes submissions of a message. Those without an id of their own get one of
+// the message, so that a redelivery changes nothing.
 func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
 	name := strings.TrimPrefix(m.Subject, "inbound.")
 	var subs []person.Submission
@@ -203,10 +221,23 @@ func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
 	}
 	for i := range subs {
 		if subs[i].ID == "" {
-			subs[i].ID = "inbound/" + strconv.FormatUint(m.Seq, 10) + "/" + strconv.Itoa(i)
+			subs[i].ID = "inbound/" + idOf(m) + "/" + strconv.Itoa(i)
 		}
 	}
 	return subs, nil
+}
+
+// idOf is the message's place in the stream, unless its publisher gave it an id: then
+// it may be published twice, and the log's server, which drops the second one, forgets
+// ids when it is restarted after Transit removed the first. The content is part of
+// it: for the server two minutes apart the same id may mean another message.
+func idOf(m bus.Msg) string {
+	id := m.Header.Get(jetstream.MsgIDHeader)
+	if id == "" {
+		return strconv.FormatUint(m.Seq, 10)
+	}
+	sum := sha256.Sum256(slices.Concat([]byte(id+"\x00"+m.Subject+"\x00"), m.Data))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Reread makes submissions of a message that was parked.

@@ -41,6 +41,8 @@ type Deps struct {
 	Release func(ctx context.Context, keys []identity.Key, leads []string) (uint64, error)
 	// Accounts are the companies that people belong to.
 	Accounts Accounts
+	// Inbound is what upstreams publish.
+	Inbound bus.Transit
 	// Destroy destroys the data key of a lead.
 	Destroy func(ctx context.Context, lead string) error
 	// Open makes a parked message whole; ledger.ErrForgotten when nobody can.
@@ -114,7 +116,7 @@ func (e *Eraser) begin(ctx context.Context, r Request) (certificate, error) {
 		LeadId: r.Lead, LeadIds: parts, RequestedBy: r.By, Reason: r.Reason, RequestedAt: timestamppb.New(e.Now()),
 	}}
 	for _, s := range steps() {
-		c.Steps = append(c.Steps, &ingestv1.ErasureStep{Name: s.name, Status: ingestv1.ErasureStatus_ERASURE_STATUS_PENDING})
+		c.Steps = append(c.Steps, waiting(s))
 	}
 	if err := e.write(ctx, &c); err != nil && !errors.Is(err, bus.ErrConflict) {
 		return certificate{}, err

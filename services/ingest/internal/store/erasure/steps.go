@@ -61,7 +61,12 @@ func steps() []step {
 		{name: "caches", do: (*Eraser).uncache, later: true},
 		{name: "told", do: (*Eraser).tell},
 		{name: stepSales, do: (*Eraser).sales, later: true},
+		{name: "inbound_rest", do: (*Eraser).clearInbound, later: true},
 	}
+}
+
+func waiting(s step) *ingestv1.ErasureStep {
+	return &ingestv1.ErasureStep{Name: s.name, Status: pending}
 }
 
 // proceed does the steps that are not done, in order, until one has to wait. The
@@ -69,6 +74,9 @@ func steps() []step {
 func (e *Eraser) proceed(ctx context.Context, c *certificate) error {
 	finished := true
 	for i, s := range steps() {
+		if i == len(c.GetSteps()) { // begun by a version that did not know the step
+			c.Steps = append(c.Steps, waiting(s))
+		}
 		entry := c.GetSteps()[i]
 		if entry.GetStatus() != pending {
 			continue

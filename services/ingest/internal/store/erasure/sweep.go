@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
@@ -18,6 +19,12 @@ import (
 
 	"github.com/nurturehq/nurture/services/ingest/internal/identity"
 	"github.com/nurturehq/nurture/services/ingest/internal/mention"
+)
+
+// How often a moment is looked for in which everything on inbound is handled.
+const (
+	clearTries = 25
+	clearEvery = 20 * time.Millisecond
 )
 
 // traces are the identities of a person, as they are in what is about to be
@@ -167,7 +174,7 @@ func (e *Eraser) unhandled(ctx context.Context, c *ingestv1.Erasure) (note strin
 	if err != nil {
 		return "", err
 	}
-	floor, err := e.handled(ctx, bus.Inbound)
+	floor, err := e.Inbound.Handled(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -192,23 +199,22 @@ func (e *Eraser) sweepInbound(ctx context.Context, c *ingestv1.Erasure) (result,
 	return e.sweep(ctx, bus.Inbound, "inbound.>", naming(t.person()))
 }
 
-// handled is up to where all readers of a stream have read it.
-func (e *Eraser) handled(ctx context.Context, stream string) (uint64, error) {
-	s, err := e.Bus.JS.Stream(ctx, stream)
-	if err != nil {
-		return 0, fmt.Errorf("open stream %s: %w", stream, bus.Classify(err))
-	}
-	floor := s.CachedInfo().State.LastSeq
-	list := s.ListConsumers(ctx)
-	for info := range list.Info() {
-		if info.Config.Durable != "" && info.NumPending+uint64(info.NumAckPending) > 0 { //nolint:gosec // not negative
-			floor = min(floor, info.AckFloor.Stream)
+// clearInbound removes what is left on disk of messages that were taken before: they
+// were removed, and not overwritten, which leaves them where a newer one is near.
+func (e *Eraser) clearInbound(ctx context.Context, _ *ingestv1.Erasure) (result, error) {
+	for range clearTries {
+		if whole, err := e.Inbound.Clear(ctx); err != nil {
+			return result{}, err
+		} else if whole {
+			return result{status: done, note: "removed from disk with all that was taken"}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return result{}, fmt.Errorf("clear inbound: %w", ctx.Err())
+		case <-time.After(clearEvery):
 		}
 	}
-	if err := list.Err(); err != nil {
-		return 0, fmt.Errorf("list consumers of %s: %w", stream, bus.Classify(err))
-	}
-	return floor, nil
+	return result{status: pending, note: "waits for a moment in which nothing on inbound is unread"}, nil
 }
 
 // sweepOutbound removes what was told about the person to whoever listens.
