@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	netmail "net/mail"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -112,6 +113,8 @@ func (m *mail) parts(body []byte, boundary string, depth int) {
 	}
 }
 
+var boundaryMark = regexp.MustCompile(`(?i)boundary=`)
+
 // mediaType reads a content type, also one with a mistake behind the boundary.
 func mediaType(text string) (string, map[string]string) {
 	kind, params, err := mime.ParseMediaType(text)
@@ -120,8 +123,8 @@ func mediaType(text string) (string, map[string]string) {
 	}
 	kind, rest, _ := strings.Cut(text, ";")
 	params = map[string]string{}
-	if _, b, ok := strings.Cut(strings.ToLower(rest), "boundary="); ok {
-		b = rest[len(rest)-len(b):] // as it was written
+	if at := boundaryMark.FindStringIndex(rest); at != nil {
+		b := rest[at[1]:]
 		if strings.HasPrefix(b, `"`) {
 			b, _, _ = strings.Cut(b[1:], `"`)
 		} else if end := strings.IndexAny(b, "; \t"); end >= 0 {
