@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,11 +205,16 @@ func Passing(err error) bool {
 }
 
 // read makes submissions of a message. Those without an id of their own get one of
-// the message, so that a redelivery changes nothing.
-func (f *Feed) read(m bus.Msg) ([]person.Submission, error) {
+// the message, so that a redelivery changes nothing. Bytes of a stranger that a parser
+// trips over are an error: they would end one replica after the other.
+func (f *Feed) read(m bus.Msg) (subs []person.Submission, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.Log.Error("reading a message broke", "stream", m.Stream, "seq", m.Seq, "error", p, "stack", string(debug.Stack()))
+			subs, err = nil, fmt.Errorf("reading it broke: %v", p)
+		}
+	}()
 	name := strings.TrimPrefix(m.Subject, "inbound.")
-	var subs []person.Submission
-	var err error
 	if headers := canonical(m.Header); cloudevents.Is(headers) {
 		subs, err = f.cloudEvents(name, m, headers)
 	} else if m.Header.Get(ContentType) == Protobuf {

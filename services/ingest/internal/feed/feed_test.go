@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +49,13 @@ func TestAMessageThatIsPublishedTwiceIsOneEvent(t *testing.T) {
 	}
 	if id := idOf(7, "a", named); id != "product/m1" {
 		t.Errorf("an event with an id of its own has %q", id)
+	}
+}
+
+func TestAMessageThatBreaksItsParserIsAnErrorAndNotTheEnd(t *testing.T) {
+	f := New(Deps{Log: slog.New(slog.DiscardHandler)}) // without sources reading panics
+	subs, err := f.Reread(&ledgerv1.Parked{Subject: "inbound.product", Data: []byte(`{"type":"track","userId":"u1","event":"Viewed"}`)})
+	if len(subs) > 0 || err == nil || !strings.Contains(err.Error(), "broke") {
+		t.Errorf("%v, %v", subs, err)
 	}
 }
