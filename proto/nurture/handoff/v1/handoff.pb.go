@@ -1212,10 +1212,13 @@ type Handoff struct {
 	Reminders     uint32                 `protobuf:"varint,12,opt,name=reminders,proto3" json:"reminders,omitempty"`
 	Reassignments uint32                 `protobuf:"varint,13,opt,name=reassignments,proto3" json:"reassignments,omitempty"`
 	RejectReason  v1.RejectReason        `protobuf:"varint,14,opt,name=reject_reason,json=rejectReason,proto3,enum=nurture.lead.v1.RejectReason" json:"reject_reason,omitempty"`
-	Text          string                 `protobuf:"bytes,15,opt,name=text,proto3" json:"text,omitempty"`
-	AmountMinor   int64                  `protobuf:"varint,16,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
-	Currency      string                 `protobuf:"bytes,17,opt,name=currency,proto3" json:"currency,omitempty"`
-	Deliveries    []*Delivery            `protobuf:"bytes,18,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// What sales wrote when it gave the lead back or told how it ended. Records never
+	// have it, answers do for sales and for who may see people; it is empty also while
+	// ingest, which opens it, is away.
+	Text        string      `protobuf:"bytes,15,opt,name=text,proto3" json:"text,omitempty"`
+	AmountMinor int64       `protobuf:"varint,16,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	Currency    string      `protobuf:"bytes,17,opt,name=currency,proto3" json:"currency,omitempty"`
+	Deliveries  []*Delivery `protobuf:"bytes,18,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	// Why it is qualified: "threshold" or "fast_track:<rule>".
 	Why string `protobuf:"bytes,19,opt,name=why,proto3" json:"why,omitempty"`
 	// When the gate last looked at a held lead, and how often it did.
@@ -1226,7 +1229,10 @@ type Handoff struct {
 	// The lead that sales got, when that one was merged into this one.
 	FromLeadId string `protobuf:"bytes,23,opt,name=from_lead_id,json=fromLeadId,proto3" json:"from_lead_id,omitempty"`
 	// The lead that has the stay now: this one was merged into it.
-	IntoLeadId    string `protobuf:"bytes,24,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	IntoLeadId string `protobuf:"bytes,24,opt,name=into_lead_id,json=intoLeadId,proto3" json:"into_lead_id,omitempty"`
+	// The text as records have it: sealed by ingest under the data key of the lead
+	// whose stay it is. No answer has it.
+	SealedText    []byte `protobuf:"bytes,25,opt,name=sealed_text,json=sealedText,proto3" json:"sealed_text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1427,6 +1433,13 @@ func (x *Handoff) GetIntoLeadId() string {
 		return x.IntoLeadId
 	}
 	return ""
+}
+
+func (x *Handoff) GetSealedText() []byte {
+	if x != nil {
+		return x.SealedText
+	}
+	return nil
 }
 
 // Dossier is the evidence pack sales gets.
@@ -2434,11 +2447,16 @@ func (x *Accepted) GetBy() string {
 }
 
 type Rejected struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rep           string                 `protobuf:"bytes,1,opt,name=rep,proto3" json:"rep,omitempty"`
-	Reason        v1.RejectReason        `protobuf:"varint,2,opt,name=reason,proto3,enum=nurture.lead.v1.RejectReason" json:"reason,omitempty"`
-	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
-	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Rep    string                 `protobuf:"bytes,1,opt,name=rep,proto3" json:"rep,omitempty"`
+	Reason v1.RejectReason        `protobuf:"varint,2,opt,name=reason,proto3,enum=nurture.lead.v1.RejectReason" json:"reason,omitempty"`
+	// Not written any more: records have sealed words only.
+	//
+	// Deprecated: Marked as deprecated in nurture/handoff/v1/handoff.proto.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	By   string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	// See Handoff.
+	SealedText    []byte `protobuf:"bytes,5,opt,name=sealed_text,json=sealedText,proto3" json:"sealed_text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2487,6 +2505,7 @@ func (x *Rejected) GetReason() v1.RejectReason {
 	return v1.RejectReason(0)
 }
 
+// Deprecated: Marked as deprecated in nurture/handoff/v1/handoff.proto.
 func (x *Rejected) GetText() string {
 	if x != nil {
 		return x.Text
@@ -2499,6 +2518,13 @@ func (x *Rejected) GetBy() string {
 		return x.By
 	}
 	return ""
+}
+
+func (x *Rejected) GetSealedText() []byte {
+	if x != nil {
+		return x.SealedText
+	}
+	return nil
 }
 
 // Recycled: back to nurture; campaign enrolls it in the recycle program.
@@ -3007,6 +3033,167 @@ func (x *DeliveryOutcome) GetReason() string {
 	return ""
 }
 
+// RejectCommand is a RejectRequest as handoff's ledger is told it, and keeps it.
+type RejectCommand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without its text.
+	Request *RejectRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// The text, sealed by ingest; empty: there was none.
+	SealedText    []byte `protobuf:"bytes,2,opt,name=sealed_text,json=sealedText,proto3" json:"sealed_text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectCommand) Reset() {
+	*x = RejectCommand{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectCommand) ProtoMessage() {}
+
+func (x *RejectCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectCommand.ProtoReflect.Descriptor instead.
+func (*RejectCommand) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *RejectCommand) GetRequest() *RejectRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *RejectCommand) GetSealedText() []byte {
+	if x != nil {
+		return x.SealedText
+	}
+	return nil
+}
+
+// RecycleCommand is the same for a RecycleRequest.
+type RecycleCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       *RecycleRequest        `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	SealedText    []byte                 `protobuf:"bytes,2,opt,name=sealed_text,json=sealedText,proto3" json:"sealed_text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecycleCommand) Reset() {
+	*x = RecycleCommand{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecycleCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecycleCommand) ProtoMessage() {}
+
+func (x *RecycleCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecycleCommand.ProtoReflect.Descriptor instead.
+func (*RecycleCommand) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RecycleCommand) GetRequest() *RecycleRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *RecycleCommand) GetSealedText() []byte {
+	if x != nil {
+		return x.SealedText
+	}
+	return nil
+}
+
+// OutcomeCommand is the same for a RecordOutcomeRequest.
+type OutcomeCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       *RecordOutcomeRequest  `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	SealedText    []byte                 `protobuf:"bytes,2,opt,name=sealed_text,json=sealedText,proto3" json:"sealed_text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutcomeCommand) Reset() {
+	*x = OutcomeCommand{}
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutcomeCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutcomeCommand) ProtoMessage() {}
+
+func (x *OutcomeCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_nurture_handoff_v1_handoff_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutcomeCommand.ProtoReflect.Descriptor instead.
+func (*OutcomeCommand) Descriptor() ([]byte, []int) {
+	return file_nurture_handoff_v1_handoff_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *OutcomeCommand) GetRequest() *RecordOutcomeRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *OutcomeCommand) GetSealedText() []byte {
+	if x != nil {
+		return x.SealedText
+	}
+	return nil
+}
+
 var File_nurture_handoff_v1_handoff_proto protoreflect.FileDescriptor
 
 const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
@@ -3081,7 +3268,7 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"last_error\x18\a \x01(\tR\tlastError\x12;\n" +
 	"\vintended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"intendedAt\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\"\xd5\a\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xf6\a\n" +
 	"\aHandoff\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x129\n" +
@@ -3114,7 +3301,9 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\ffrom_lead_id\x18\x17 \x01(\tR\n" +
 	"fromLeadId\x12 \n" +
 	"\finto_lead_id\x18\x18 \x01(\tR\n" +
-	"intoLeadId\"\x88\x06\n" +
+	"intoLeadId\x12\x1f\n" +
+	"\vsealed_text\x18\x19 \x01(\fR\n" +
+	"sealedText\"\x88\x06\n" +
 	"\aDossier\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x122\n" +
 	"\aprofile\x18\x02 \x01(\v2\x18.nurture.lead.v1.ProfileR\aprofile\x12=\n" +
@@ -3191,12 +3380,14 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\breminder\x18\x02 \x01(\rR\breminder\",\n" +
 	"\bAccepted\x12\x10\n" +
 	"\x03rep\x18\x01 \x01(\tR\x03rep\x12\x0e\n" +
-	"\x02by\x18\x02 \x01(\tR\x02by\"w\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\"\x9c\x01\n" +
 	"\bRejected\x12\x10\n" +
 	"\x03rep\x18\x01 \x01(\tR\x03rep\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\x12\x0e\n" +
-	"\x02by\x18\x04 \x01(\tR\x02by\"W\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x16\n" +
+	"\x04text\x18\x03 \x01(\tB\x02\x18\x01R\x04text\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x1f\n" +
+	"\vsealed_text\x18\x05 \x01(\fR\n" +
+	"sealedText\"W\n" +
 	"\bRecycled\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.nurture.lead.v1.RejectReasonR\x06reason\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\"E\n" +
@@ -3230,7 +3421,19 @@ const file_nurture_handoff_v1_handoff_proto_rawDesc = "" +
 	"\bretry_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12*\n" +
 	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason*b\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"m\n" +
+	"\rRejectCommand\x12;\n" +
+	"\arequest\x18\x01 \x01(\v2!.nurture.handoff.v1.RejectRequestR\arequest\x12\x1f\n" +
+	"\vsealed_text\x18\x02 \x01(\fR\n" +
+	"sealedText\"o\n" +
+	"\x0eRecycleCommand\x12<\n" +
+	"\arequest\x18\x01 \x01(\v2\".nurture.handoff.v1.RecycleRequestR\arequest\x12\x1f\n" +
+	"\vsealed_text\x18\x02 \x01(\fR\n" +
+	"sealedText\"u\n" +
+	"\x0eOutcomeCommand\x12B\n" +
+	"\arequest\x18\x01 \x01(\v2(.nurture.handoff.v1.RecordOutcomeRequestR\arequest\x12\x1f\n" +
+	"\vsealed_text\x18\x02 \x01(\fR\n" +
+	"sealedText*b\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OUTCOME_SALES_QUALIFIED\x10\x01\x12\x0f\n" +
@@ -3282,7 +3485,7 @@ func file_nurture_handoff_v1_handoff_proto_rawDescGZIP() []byte {
 }
 
 var file_nurture_handoff_v1_handoff_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_nurture_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(Outcome)(0),                     // 0: nurture.handoff.v1.Outcome
 	(HandoffStatus)(0),               // 1: nurture.handoff.v1.HandoffStatus
@@ -3326,28 +3529,31 @@ var file_nurture_handoff_v1_handoff_proto_goTypes = []any{
 	(*Merged)(nil),                   // 39: nurture.handoff.v1.Merged
 	(*OutcomeRecorded)(nil),          // 40: nurture.handoff.v1.OutcomeRecorded
 	(*DeliveryOutcome)(nil),          // 41: nurture.handoff.v1.DeliveryOutcome
-	(v1.RejectReason)(0),             // 42: nurture.lead.v1.RejectReason
-	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
-	(*v1.Profile)(nil),               // 44: nurture.lead.v1.Profile
-	(*v1.Attribution)(nil),           // 45: nurture.lead.v1.Attribution
-	(*v1.Consent)(nil),               // 46: nurture.lead.v1.Consent
-	(*v11.Score)(nil),                // 47: nurture.scoring.v1.Score
-	(*v11.Reason)(nil),               // 48: nurture.scoring.v1.Reason
-	(*v1.Activity)(nil),              // 49: nurture.lead.v1.Activity
-	(*v12.Enrollment)(nil),           // 50: nurture.campaign.v1.Enrollment
-	(*v12.Touch)(nil),                // 51: nurture.campaign.v1.Touch
-	(*v1.Flags)(nil),                 // 52: nurture.lead.v1.Flags
-	(*v13.Account)(nil),              // 53: nurture.ingest.v1.Account
-	(*v1.Ties)(nil),                  // 54: nurture.lead.v1.Ties
-	(*v11.Qualified)(nil),            // 55: nurture.scoring.v1.Qualified
-	(*v1.View)(nil),                  // 56: nurture.lead.v1.View
-	(*v1.Tie)(nil),                   // 57: nurture.lead.v1.Tie
+	(*RejectCommand)(nil),            // 42: nurture.handoff.v1.RejectCommand
+	(*RecycleCommand)(nil),           // 43: nurture.handoff.v1.RecycleCommand
+	(*OutcomeCommand)(nil),           // 44: nurture.handoff.v1.OutcomeCommand
+	(v1.RejectReason)(0),             // 45: nurture.lead.v1.RejectReason
+	(*timestamppb.Timestamp)(nil),    // 46: google.protobuf.Timestamp
+	(*v1.Profile)(nil),               // 47: nurture.lead.v1.Profile
+	(*v1.Attribution)(nil),           // 48: nurture.lead.v1.Attribution
+	(*v1.Consent)(nil),               // 49: nurture.lead.v1.Consent
+	(*v11.Score)(nil),                // 50: nurture.scoring.v1.Score
+	(*v11.Reason)(nil),               // 51: nurture.scoring.v1.Reason
+	(*v1.Activity)(nil),              // 52: nurture.lead.v1.Activity
+	(*v12.Enrollment)(nil),           // 53: nurture.campaign.v1.Enrollment
+	(*v12.Touch)(nil),                // 54: nurture.campaign.v1.Touch
+	(*v1.Flags)(nil),                 // 55: nurture.lead.v1.Flags
+	(*v13.Account)(nil),              // 56: nurture.ingest.v1.Account
+	(*v1.Ties)(nil),                  // 57: nurture.lead.v1.Ties
+	(*v11.Qualified)(nil),            // 58: nurture.scoring.v1.Qualified
+	(*v1.View)(nil),                  // 59: nurture.lead.v1.View
+	(*v1.Tie)(nil),                   // 60: nurture.lead.v1.Tie
 }
 var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 0: nurture.handoff.v1.AcceptResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	42, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	45, // 1: nurture.handoff.v1.RejectRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 2: nurture.handoff.v1.RejectResponse.handoff:type_name -> nurture.handoff.v1.Handoff
-	42, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
+	45, // 3: nurture.handoff.v1.RecycleRequest.reason:type_name -> nurture.lead.v1.RejectReason
 	20, // 4: nurture.handoff.v1.RecycleResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	0,  // 5: nurture.handoff.v1.RecordOutcomeRequest.outcome:type_name -> nurture.handoff.v1.Outcome
 	20, // 6: nurture.handoff.v1.RecordOutcomeResponse.handoff:type_name -> nurture.handoff.v1.Handoff
@@ -3356,42 +3562,42 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	20, // 9: nurture.handoff.v1.RedeliverResponse.handoff:type_name -> nurture.handoff.v1.Handoff
 	21, // 10: nurture.handoff.v1.GetDossierResponse.dossier:type_name -> nurture.handoff.v1.Dossier
 	2,  // 11: nurture.handoff.v1.Delivery.status:type_name -> nurture.handoff.v1.DeliveryStatus
-	43, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
-	43, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
-	43, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
+	46, // 12: nurture.handoff.v1.Delivery.next_at:type_name -> google.protobuf.Timestamp
+	46, // 13: nurture.handoff.v1.Delivery.delivered_at:type_name -> google.protobuf.Timestamp
+	46, // 14: nurture.handoff.v1.Delivery.intended_at:type_name -> google.protobuf.Timestamp
 	1,  // 15: nurture.handoff.v1.Handoff.status:type_name -> nurture.handoff.v1.HandoffStatus
-	43, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
-	43, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
-	43, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
-	43, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
-	43, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
-	42, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
+	46, // 16: nurture.handoff.v1.Handoff.qualified_at:type_name -> google.protobuf.Timestamp
+	46, // 17: nurture.handoff.v1.Handoff.assigned_at:type_name -> google.protobuf.Timestamp
+	46, // 18: nurture.handoff.v1.Handoff.accepted_at:type_name -> google.protobuf.Timestamp
+	46, // 19: nurture.handoff.v1.Handoff.closed_at:type_name -> google.protobuf.Timestamp
+	46, // 20: nurture.handoff.v1.Handoff.sla_due_at:type_name -> google.protobuf.Timestamp
+	45, // 21: nurture.handoff.v1.Handoff.reject_reason:type_name -> nurture.lead.v1.RejectReason
 	19, // 22: nurture.handoff.v1.Handoff.deliveries:type_name -> nurture.handoff.v1.Delivery
-	43, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
-	43, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
-	44, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
-	45, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
-	45, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
-	46, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
-	47, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
-	48, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
-	49, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
-	50, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
-	51, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
+	46, // 23: nurture.handoff.v1.Handoff.held_at:type_name -> google.protobuf.Timestamp
+	46, // 24: nurture.handoff.v1.Handoff.look_at:type_name -> google.protobuf.Timestamp
+	47, // 25: nurture.handoff.v1.Dossier.profile:type_name -> nurture.lead.v1.Profile
+	48, // 26: nurture.handoff.v1.Dossier.first_touch:type_name -> nurture.lead.v1.Attribution
+	48, // 27: nurture.handoff.v1.Dossier.last_touch:type_name -> nurture.lead.v1.Attribution
+	49, // 28: nurture.handoff.v1.Dossier.consents:type_name -> nurture.lead.v1.Consent
+	50, // 29: nurture.handoff.v1.Dossier.score:type_name -> nurture.scoring.v1.Score
+	51, // 30: nurture.handoff.v1.Dossier.reasons:type_name -> nurture.scoring.v1.Reason
+	52, // 31: nurture.handoff.v1.Dossier.timeline:type_name -> nurture.lead.v1.Activity
+	53, // 32: nurture.handoff.v1.Dossier.programs:type_name -> nurture.campaign.v1.Enrollment
+	54, // 33: nurture.handoff.v1.Dossier.touches:type_name -> nurture.campaign.v1.Touch
 	20, // 34: nurture.handoff.v1.Dossier.handoff:type_name -> nurture.handoff.v1.Handoff
-	52, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
-	53, // 36: nurture.handoff.v1.Dossier.account:type_name -> nurture.ingest.v1.Account
+	55, // 35: nurture.handoff.v1.Dossier.flags:type_name -> nurture.lead.v1.Flags
+	56, // 36: nurture.handoff.v1.Dossier.account:type_name -> nurture.ingest.v1.Account
 	20, // 37: nurture.handoff.v1.State.handoff:type_name -> nurture.handoff.v1.Handoff
 	20, // 38: nurture.handoff.v1.State.history:type_name -> nurture.handoff.v1.Handoff
-	54, // 39: nurture.handoff.v1.State.ties:type_name -> nurture.lead.v1.Ties
+	57, // 39: nurture.handoff.v1.State.ties:type_name -> nurture.lead.v1.Ties
 	20, // 40: nurture.handoff.v1.State.before:type_name -> nurture.handoff.v1.Handoff
 	20, // 41: nurture.handoff.v1.State.returned:type_name -> nurture.handoff.v1.Handoff
-	55, // 42: nurture.handoff.v1.State.ahead:type_name -> nurture.scoring.v1.Qualified
-	56, // 43: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
+	58, // 42: nurture.handoff.v1.State.ahead:type_name -> nurture.scoring.v1.Qualified
+	59, // 43: nurture.handoff.v1.RoutingView.lead:type_name -> nurture.lead.v1.View
 	24, // 44: nurture.handoff.v1.RoutingView.handovers:type_name -> nurture.handoff.v1.Handover
-	57, // 45: nurture.handoff.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
+	60, // 45: nurture.handoff.v1.Handover.tie:type_name -> nurture.lead.v1.Tie
 	20, // 46: nurture.handoff.v1.Handover.stay:type_name -> nurture.handoff.v1.Handoff
-	43, // 47: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	46, // 47: nurture.handoff.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
 	26, // 48: nurture.handoff.v1.Event.held:type_name -> nurture.handoff.v1.Held
 	27, // 49: nurture.handoff.v1.Event.assigned:type_name -> nurture.handoff.v1.Assigned
 	28, // 50: nurture.handoff.v1.Event.delivery_intended:type_name -> nurture.handoff.v1.DeliveryIntended
@@ -3409,34 +3615,37 @@ var file_nurture_handoff_v1_handoff_proto_depIdxs = []int32{
 	35, // 62: nurture.handoff.v1.Event.erased:type_name -> nurture.handoff.v1.Erased
 	19, // 63: nurture.handoff.v1.DeliveryIntended.delivery:type_name -> nurture.handoff.v1.Delivery
 	19, // 64: nurture.handoff.v1.DeliverySettled.delivery:type_name -> nurture.handoff.v1.Delivery
-	42, // 65: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
-	42, // 66: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
-	42, // 67: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
+	45, // 65: nurture.handoff.v1.Rejected.reason:type_name -> nurture.lead.v1.RejectReason
+	45, // 66: nurture.handoff.v1.Recycled.reason:type_name -> nurture.lead.v1.RejectReason
+	45, // 67: nurture.handoff.v1.Disqualified.reason:type_name -> nurture.lead.v1.RejectReason
 	1,  // 68: nurture.handoff.v1.TakenOver.status:type_name -> nurture.handoff.v1.HandoffStatus
 	0,  // 69: nurture.handoff.v1.OutcomeRecorded.outcome:type_name -> nurture.handoff.v1.Outcome
-	43, // 70: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
-	43, // 71: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
-	3,  // 72: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
-	5,  // 73: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
-	7,  // 74: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
-	9,  // 75: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
-	11, // 76: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
-	13, // 77: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
-	15, // 78: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
-	17, // 79: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
-	4,  // 80: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
-	6,  // 81: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
-	8,  // 82: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
-	10, // 83: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
-	12, // 84: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
-	14, // 85: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
-	16, // 86: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
-	18, // 87: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
-	80, // [80:88] is the sub-list for method output_type
-	72, // [72:80] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	46, // 70: nurture.handoff.v1.DeliveryOutcome.retry_at:type_name -> google.protobuf.Timestamp
+	46, // 71: nurture.handoff.v1.DeliveryOutcome.at:type_name -> google.protobuf.Timestamp
+	5,  // 72: nurture.handoff.v1.RejectCommand.request:type_name -> nurture.handoff.v1.RejectRequest
+	7,  // 73: nurture.handoff.v1.RecycleCommand.request:type_name -> nurture.handoff.v1.RecycleRequest
+	9,  // 74: nurture.handoff.v1.OutcomeCommand.request:type_name -> nurture.handoff.v1.RecordOutcomeRequest
+	3,  // 75: nurture.handoff.v1.HandoffService.Accept:input_type -> nurture.handoff.v1.AcceptRequest
+	5,  // 76: nurture.handoff.v1.HandoffService.Reject:input_type -> nurture.handoff.v1.RejectRequest
+	7,  // 77: nurture.handoff.v1.HandoffService.Recycle:input_type -> nurture.handoff.v1.RecycleRequest
+	9,  // 78: nurture.handoff.v1.HandoffService.RecordOutcome:input_type -> nurture.handoff.v1.RecordOutcomeRequest
+	11, // 79: nurture.handoff.v1.HandoffService.GetHandoff:input_type -> nurture.handoff.v1.GetHandoffRequest
+	13, // 80: nurture.handoff.v1.HandoffService.BatchGetHandoffs:input_type -> nurture.handoff.v1.BatchGetHandoffsRequest
+	15, // 81: nurture.handoff.v1.HandoffService.Redeliver:input_type -> nurture.handoff.v1.RedeliverRequest
+	17, // 82: nurture.handoff.v1.HandoffService.GetDossier:input_type -> nurture.handoff.v1.GetDossierRequest
+	4,  // 83: nurture.handoff.v1.HandoffService.Accept:output_type -> nurture.handoff.v1.AcceptResponse
+	6,  // 84: nurture.handoff.v1.HandoffService.Reject:output_type -> nurture.handoff.v1.RejectResponse
+	8,  // 85: nurture.handoff.v1.HandoffService.Recycle:output_type -> nurture.handoff.v1.RecycleResponse
+	10, // 86: nurture.handoff.v1.HandoffService.RecordOutcome:output_type -> nurture.handoff.v1.RecordOutcomeResponse
+	12, // 87: nurture.handoff.v1.HandoffService.GetHandoff:output_type -> nurture.handoff.v1.GetHandoffResponse
+	14, // 88: nurture.handoff.v1.HandoffService.BatchGetHandoffs:output_type -> nurture.handoff.v1.BatchGetHandoffsResponse
+	16, // 89: nurture.handoff.v1.HandoffService.Redeliver:output_type -> nurture.handoff.v1.RedeliverResponse
+	18, // 90: nurture.handoff.v1.HandoffService.GetDossier:output_type -> nurture.handoff.v1.GetDossierResponse
+	83, // [83:91] is the sub-list for method output_type
+	75, // [75:83] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_nurture_handoff_v1_handoff_proto_init() }
@@ -3467,7 +3676,7 @@ func file_nurture_handoff_v1_handoff_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nurture_handoff_v1_handoff_proto_rawDesc), len(file_nurture_handoff_v1_handoff_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
