@@ -243,6 +243,7 @@ func (s *Service) serve(ctx context.Context) error {
 		Register: func(srv *grpc.Server) {
 			ingestv1.RegisterIngestServiceServer(srv, api)
 			ingestv1.RegisterAccountServiceServer(srv, ingestrpc.NewAccounts(s))
+			ingestv1.RegisterWordsServiceServer(srv, ingestrpc.NewWords(s.vault))
 		},
 		Gateway: []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			ingestv1.RegisterIngestServiceHandler, ingestv1.RegisterAccountServiceHandler,

@@ -32,14 +32,15 @@ const (
 
 // room is the whole service on real engines, reached as strangers reach it.
 type room struct {
-	t    testing.TB
-	bus  *bus.Bus
-	url  string
-	api  ingestv1.IngestServiceClient
-	acc  ingestv1.AccountServiceClient
-	http *http.Client
-	svc  *ingest.Service
-	stop func()
+	t     testing.TB
+	bus   *bus.Bus
+	url   string
+	api   ingestv1.IngestServiceClient
+	acc   ingestv1.AccountServiceClient
+	words ingestv1.WordsServiceClient
+	http  *http.Client
+	svc   *ingest.Service
+	stop  func()
 }
 
 func newRoom(t testing.TB) *room { return joinRoom(t, bustest.New(t)) }
@@ -98,7 +99,7 @@ func joinRoomWith(t testing.TB, b *bus.Bus, depend func(*ingest.Deps), changes .
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), acc: ingestv1.NewAccountServiceClient(conn), http: client, svc: svc, stop: stop}
+	r := &room{t: t, bus: b, url: "http://" + httpL.Addr().String(), api: ingestv1.NewIngestServiceClient(conn), acc: ingestv1.NewAccountServiceClient(conn), words: ingestv1.NewWordsServiceClient(conn), http: client, svc: svc, stop: stop}
 	r.eventually("the service is ready", func() bool {
 		resp, err := client.Get(r.url + "/readyz")
 		if err != nil {

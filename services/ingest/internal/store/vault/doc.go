@@ -3,6 +3,7 @@
 // a key of the service, under the lead's subject. Whoever destroys the data key
 // has forgotten the lead, whatever copies of its records there are.
 //
-// ring.go wraps, key.go keeps the keys in the log, codec.go seals records, and
-// plain.go says what of a record may be read without the key.
+// ring.go wraps, key.go keeps the keys in the log, codec.go seals records,
+// plain.go says what of a record may be read without the key, and words.go seals
+// what other services keep.
 package vault
