@@ -63,6 +63,14 @@ func TestErrorsHaveTheStatusThatSaysWhoHasToAct(t *testing.T) {
 			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "lead-1"})
 			return err
 		}, codes.InvalidArgument},
+		"an unknown lead, in words": {func() error {
+			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "nobody", Reason: leadv1.RejectReason_REJECT_REASON_OTHER, Text: "why"})
+			return err
+		}, codes.NotFound},
+		"OTHER with a blank text": {func() error {
+			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "lead-1", Reason: leadv1.RejectReason_REJECT_REASON_OTHER, Text: " \n"})
+			return err
+		}, codes.InvalidArgument},
 		"OTHER without a text": {func() error {
 			_, err := r.sales.Reject(ctx, &handoffv1.RejectRequest{LeadId: "lead-1", Reason: leadv1.RejectReason_REJECT_REASON_OTHER})
 			return err

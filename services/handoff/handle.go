@@ -158,11 +158,11 @@ func (h handler) command(s state, in ledger.Input, now time.Time) (change, error
 	case rpc.CmdAccept:
 		return ask(s, in, now, &handoffv1.AcceptRequest{}, h.desk.Accept)
 	case rpc.CmdReject:
-		return ask(s, in, now, &handoffv1.RejectRequest{}, h.desk.Reject)
+		return ask(s, in, now, &handoffv1.RejectCommand{}, h.desk.Reject)
 	case rpc.CmdRecycle:
-		return ask(s, in, now, &handoffv1.RecycleRequest{}, h.desk.Recycle)
+		return ask(s, in, now, &handoffv1.RecycleCommand{}, h.desk.Recycle)
 	case rpc.CmdRecordOutcome:
-		return ask(s, in, now, &handoffv1.RecordOutcomeRequest{}, h.desk.Outcomed)
+		return ask(s, in, now, &handoffv1.OutcomeCommand{}, h.desk.Outcomed)
 	case rpc.CmdRedeliver:
 		return ask(s, in, now, &handoffv1.RedeliverRequest{}, func(s state, r *handoffv1.RedeliverRequest, now time.Time) (desk.Decision, error) {
 			return h.desk.Redeliver(s, r.GetDeliveryId(), now)

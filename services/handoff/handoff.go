@@ -88,6 +88,7 @@ type Deps struct {
 	Access   *pkgrpc.Access
 	Ingest   ingestv1.IngestServiceClient
 	Accounts ingestv1.AccountServiceClient
+	Words    ingestv1.WordsServiceClient
 	Scoring  scoringv1.ScoringServiceClient
 	Campaign campaignv1.CampaignServiceClient
 }
@@ -121,14 +122,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err := s.openLedger(cfg, routes); err != nil {
 		return nil, fmt.Errorf("handoff: %w", err)
 	}
+	words := feed.Words{Ingest: deps.Words, Log: deps.Log, Within: cfg.AskWithin}
 	evidence := feed.Evidence{
-		Ingest: deps.Ingest, Accounts: deps.Accounts, Scoring: deps.Scoring, Campaign: deps.Campaign, Log: deps.Log, Within: cfg.AskWithin,
+		Ingest: deps.Ingest, Accounts: deps.Accounts, Words: words, Scoring: deps.Scoring, Campaign: deps.Campaign, Log: deps.Log, Within: cfg.AskWithin,
 	}
 	s.deliverer = crm.NewDeliverer(crm.Options{
 		Bus: deps.Bus, Endpoint: endpoint, Collect: evidence.Collect, Log: deps.Log, Now: deps.Now, Workers: cfg.Deliveries,
 		Settle: s.settle, Settled: s.settled,
 	})
-	s.server = rpc.NewServer(s.ledger, evidence.Collect)
+	s.server = rpc.NewServer(s.ledger, words, evidence.Collect)
 	return s, nil
 }
 

@@ -108,6 +108,7 @@ type room struct {
 	tb     testing.TB
 	bus    *bus.Bus
 	others *others
+	words  *safe
 	svc    *handoff.Service
 	sales  handoffv1.HandoffServiceClient
 	http   string
@@ -134,7 +135,7 @@ func newRoom(tb testing.TB, s setup) *room {
 	if err := os.WriteFile(file, []byte(s.routes), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	r := &room{tb: tb, bus: s.on, others: &others{leads: map[string]*leadv1.Lead{}, hang: s.hang}}
+	r := &room{tb: tb, bus: s.on, others: &others{leads: map[string]*leadv1.Lead{}, hang: s.hang}, words: &safe{}}
 	if r.bus == nil {
 		r.bus = bustest.New(tb)
 	}
@@ -150,7 +151,7 @@ func newRoom(tb testing.TB, s setup) *room {
 	}
 	deps := handoff.Deps{
 		Bus: r.bus, Redis: ledgertest.Miniredis(tb), Log: slog.New(slog.DiscardHandler),
-		HTTP: listen(tb), GRPC: listen(tb), Ingest: r.others, Scoring: r.others, Campaign: r.others,
+		HTTP: listen(tb), GRPC: listen(tb), Ingest: r.others, Words: r.words, Scoring: r.others, Campaign: r.others,
 	}
 	r.http = "http://" + deps.HTTP.Addr().String()
 	svc, err := handoff.New(cfg, deps)

@@ -62,7 +62,7 @@ func dial(p *standalone.Process, set settings, deps *handoff.Deps) error {
 	if err != nil {
 		return err
 	}
-	deps.Ingest, deps.Accounts = ingestv1.NewIngestServiceClient(ingest), ingestv1.NewAccountServiceClient(ingest)
+	deps.Ingest, deps.Accounts, deps.Words = ingestv1.NewIngestServiceClient(ingest), ingestv1.NewAccountServiceClient(ingest), ingestv1.NewWordsServiceClient(ingest)
 	deps.Scoring = scoringv1.NewScoringServiceClient(scoring)
 	deps.Campaign = campaignv1.NewCampaignServiceClient(campaign)
 	return nil

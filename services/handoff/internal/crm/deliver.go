@@ -245,7 +245,7 @@ func (d *Deliverer) atDesk(ctx context.Context, h *handoffv1.Handoff, in *handof
 	case hasDossier(in.GetDelivery()):
 		pack = dossier.Assemble(parts)
 	case in.GetDelivery().GetType() != desk.TypeErased:
-		pack.Handoff = h
+		pack.Handoff = dossier.Bare(h) // the CRM, which wrote the text, has it
 	}
 	body, err := d.body(ctx, in, pack)
 	if err != nil {

@@ -48,8 +48,9 @@ func (t *sitting) accept(by string) {
 
 // Reject is sales giving the lead back: recycled when time can cure the
 // reason, disqualified otherwise.
-func (d Desk) Reject(s *handoffv1.State, req *handoffv1.RejectRequest, now time.Time) (Decision, error) {
+func (d Desk) Reject(s *handoffv1.State, cmd *handoffv1.RejectCommand, now time.Time) (Decision, error) {
 	h, err := current(s)
+	req := cmd.GetRequest()
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -57,14 +58,14 @@ func (d Desk) Reject(s *handoffv1.State, req *handoffv1.RejectRequest, now time.
 		return Decision{}, wrongState(cmdReject, h)
 	case req.GetReason() == leadv1.RejectReason_REJECT_REASON_UNSPECIFIED:
 		return Decision{}, fmt.Errorf("%w: name why the lead is rejected, e.g. NOT_READY or WRONG_FIT", ErrBadReason)
-	case req.GetReason() == leadv1.RejectReason_REJECT_REASON_OTHER && strings.TrimSpace(req.GetText()) == "":
+	case req.GetReason() == leadv1.RejectReason_REJECT_REASON_OTHER && len(cmd.GetSealedText()) == 0:
 		return Decision{}, fmt.Errorf("%w: OTHER needs a text that explains it", ErrBadReason)
 	}
 	t := d.sit(s, now)
-	h.RejectReason, h.Text, h.ClosedAt = req.GetReason(), req.GetText(), t.stamp()
+	h.RejectReason, h.SealedText, h.ClosedAt = req.GetReason(), cmd.GetSealedText(), t.stamp()
 	t.emit(func(e *handoffv1.Event) {
 		e.Fact = &handoffv1.Event_Rejected{Rejected: &handoffv1.Rejected{
-			Rep: h.GetRep(), Reason: req.GetReason(), Text: req.GetText(), By: req.GetBy(),
+			Rep: h.GetRep(), Reason: req.GetReason(), SealedText: cmd.GetSealedText(), By: req.GetBy(),
 		}}
 	})
 	if TimeCures(req.GetReason()) {
@@ -86,9 +87,9 @@ func (t *sitting) recycle(why leadv1.RejectReason) {
 }
 
 // Recycle sends a lead that sales took, or lost, back to nurture.
-func (d Desk) Recycle(s *handoffv1.State, req *handoffv1.RecycleRequest, now time.Time) (Decision, error) {
+func (d Desk) Recycle(s *handoffv1.State, cmd *handoffv1.RecycleCommand, now time.Time) (Decision, error) {
 	h, err := current(s)
-	why := req.GetReason()
+	why := cmd.GetRequest().GetReason()
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -100,15 +101,16 @@ func (d Desk) Recycle(s *handoffv1.State, req *handoffv1.RecycleRequest, now tim
 		return Decision{}, fmt.Errorf("%w: time does not cure %s; use reject, which disqualifies the lead", ErrBadReason, reasonName(why))
 	}
 	t := d.sit(s, now)
-	h.RejectReason, h.Text, h.ClosedAt = why, req.GetText(), t.stamp()
+	h.RejectReason, h.SealedText, h.ClosedAt = why, cmd.GetSealedText(), t.stamp()
 	t.recycle(why)
 	return t.decide(Recycled), nil
 }
 
 // Outcomed is sales telling how the opportunity goes. It implies that the rep
 // took the lead; telling the same again changes nothing.
-func (d Desk) Outcomed(s *handoffv1.State, req *handoffv1.RecordOutcomeRequest, now time.Time) (Decision, error) {
+func (d Desk) Outcomed(s *handoffv1.State, cmd *handoffv1.OutcomeCommand, now time.Time) (Decision, error) {
 	h, err := current(s)
+	req := cmd.GetRequest()
 	to, why := statusOf(req.GetOutcome())
 	switch {
 	case err != nil:
@@ -125,7 +127,7 @@ func (d Desk) Outcomed(s *handoffv1.State, req *handoffv1.RecordOutcomeRequest, 
 		t.accept(req.GetBy())
 	}
 	t.settle(to, why)
-	h.AmountMinor, h.Currency, h.Text = req.GetAmountMinor(), req.GetCurrency(), req.GetText()
+	h.AmountMinor, h.Currency, h.SealedText = req.GetAmountMinor(), req.GetCurrency(), cmd.GetSealedText()
 	if to != confirmed {
 		h.ClosedAt = t.stamp()
 	}

@@ -23,7 +23,7 @@ func TestReasonsThatTimeCuresRecycleAndOthersDisqualify(t *testing.T) {
 		if r == leadv1.RejectReason_REJECT_REASON_UNSPECIFIED {
 			continue
 		}
-		dec, err := d.Reject(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED), &handoffv1.RejectRequest{Reason: r, Text: "why"}, t0())
+		dec, err := d.Reject(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED), &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: r}, SealedText: []byte("why")}, t0())
 		if err != nil {
 			t.Fatalf("%s: %v", r, err)
 		}
@@ -46,15 +46,15 @@ func TestReasonsThatTimeCuresRecycleAndOthersDisqualify(t *testing.T) {
 
 func TestARejectNeedsAReasonThatFits(t *testing.T) {
 	d := desk.New(policy())
-	for _, req := range []*handoffv1.RejectRequest{
-		{}, {Reason: leadv1.RejectReason_REJECT_REASON_OTHER}, {Reason: leadv1.RejectReason_REJECT_REASON_OTHER, Text: "  "},
+	for _, req := range []*handoffv1.RejectCommand{
+		{Request: &handoffv1.RejectRequest{}}, {Request: &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_OTHER}},
 	} {
 		if _, err := d.Reject(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED), req, t0()); !errors.Is(err, desk.ErrBadReason) {
 			t.Errorf("%v: got %v", req, err)
 		}
 	}
 	_, err := d.Recycle(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ACCEPTED),
-		&handoffv1.RecycleRequest{Reason: leadv1.RejectReason_REJECT_REASON_COMPETITOR}, t0())
+		&handoffv1.RecycleCommand{Request: &handoffv1.RecycleRequest{Reason: leadv1.RejectReason_REJECT_REASON_COMPETITOR}}, t0())
 	if !errors.Is(err, desk.ErrBadReason) || !strings.Contains(err.Error(), "use reject") {
 		t.Errorf("got %v", err)
 	}
@@ -63,7 +63,7 @@ func TestARejectNeedsAReasonThatFits(t *testing.T) {
 func TestAnOutcomeImpliesThatTheRepTookTheLead(t *testing.T) {
 	d := desk.New(policy())
 	dec, err := d.Outcomed(at(t, d, handoffv1.HandoffStatus_HANDOFF_STATUS_ASSIGNED),
-		&handoffv1.RecordOutcomeRequest{Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 120_000, Currency: "EUR"}, t0().Add(time.Hour))
+		&handoffv1.OutcomeCommand{Request: &handoffv1.RecordOutcomeRequest{Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 120_000, Currency: "EUR"}}, t0().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

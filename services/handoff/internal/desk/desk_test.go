@@ -51,9 +51,11 @@ func at(t testing.TB, d desk.Desk, s handoffv1.HandoffStatus) *handoffv1.State {
 		st = dec.State
 	}
 	outcome := func(o handoffv1.Outcome) {
-		do(d.Outcomed(st, &handoffv1.RecordOutcomeRequest{Outcome: o}, t0()))
+		do(d.Outcomed(st, &handoffv1.OutcomeCommand{Request: &handoffv1.RecordOutcomeRequest{Outcome: o}}, t0()))
 	}
-	reject := func(r leadv1.RejectReason) { do(d.Reject(st, &handoffv1.RejectRequest{Reason: r}, t0())) }
+	reject := func(r leadv1.RejectReason) {
+		do(d.Reject(st, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: r}}, t0()))
+	}
 	switch s {
 	case handoffv1.HandoffStatus_HANDOFF_STATUS_UNSPECIFIED:
 		return st
@@ -136,7 +138,7 @@ func TestEveryCommandInEveryStatus(t *testing.T) {
 func run(d desk.Desk, s *handoffv1.State, command string) (desk.Decision, error) {
 	now := t0().Add(time.Hour)
 	outcome := func(o handoffv1.Outcome) (desk.Decision, error) {
-		return d.Outcomed(s, &handoffv1.RecordOutcomeRequest{Outcome: o}, now)
+		return d.Outcomed(s, &handoffv1.OutcomeCommand{Request: &handoffv1.RecordOutcomeRequest{Outcome: o}}, now)
 	}
 	switch command {
 	case "qualify":
@@ -144,11 +146,11 @@ func run(d desk.Desk, s *handoffv1.State, command string) (desk.Decision, error)
 	case "accept":
 		return d.Accept(s, &handoffv1.AcceptRequest{By: "ada"}, now)
 	case "not_ready":
-		return d.Reject(s, &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_NOT_READY}, now)
+		return d.Reject(s, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_NOT_READY}}, now)
 	case "wrong_fit":
-		return d.Reject(s, &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_WRONG_FIT}, now)
+		return d.Reject(s, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_WRONG_FIT}}, now)
 	case "recycle":
-		return d.Recycle(s, &handoffv1.RecycleRequest{}, now)
+		return d.Recycle(s, &handoffv1.RecycleCommand{Request: &handoffv1.RecycleRequest{}}, now)
 	case "sql":
 		return outcome(handoffv1.Outcome_OUTCOME_SALES_QUALIFIED)
 	case "won":
@@ -247,7 +249,7 @@ func TestASecondStayKeepsTheFirstInItsHistory(t *testing.T) {
 		for _, del := range dec.State.GetHandoff().GetDeliveries() {
 			dec = d.Outcome(dec.State, &handoffv1.DeliveryOutcome{DeliveryId: del.GetId(), Attempt: 1, Delivered: true}, t0())
 		}
-		next, err := d.Reject(dec.State, &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_NO_BUDGET}, t0())
+		next, err := d.Reject(dec.State, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: leadv1.RejectReason_REJECT_REASON_NO_BUDGET}}, t0())
 		if err != nil {
 			t.Fatal(err)
 		}

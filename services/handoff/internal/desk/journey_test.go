@@ -123,7 +123,7 @@ func (j *journey) accept() {
 }
 
 func (j *journey) reject(r leadv1.RejectReason) {
-	d, err := j.desk.Reject(j.s, &handoffv1.RejectRequest{Reason: r}, j.now)
+	d, err := j.desk.Reject(j.s, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: r}}, j.now)
 	j.note("the rep rejects: "+r.String(), d, err)
 }
 
@@ -157,7 +157,7 @@ func TestALeadIsDeliveredAcceptedAndWon(t *testing.T) {
 	j.pass(20 * time.Minute)
 	j.accept()
 	j.accept()
-	d, err := j.desk.Outcomed(j.s, &handoffv1.RecordOutcomeRequest{Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 990000, Currency: "EUR"}, j.now)
+	d, err := j.desk.Outcomed(j.s, &handoffv1.OutcomeCommand{Request: &handoffv1.RecordOutcomeRequest{Outcome: handoffv1.Outcome_OUTCOME_WON, AmountMinor: 990000, Currency: "EUR"}}, j.now)
 	j.note("won", d, err)
 	j.reject(leadv1.RejectReason_REJECT_REASON_NOT_READY)
 	j.golden("won")

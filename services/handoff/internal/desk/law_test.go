@@ -59,11 +59,11 @@ func step(d desk.Desk, s *handoffv1.State, in input, now time.Time) (desk.Decisi
 	case "accept":
 		return d.Accept(s, &handoffv1.AcceptRequest{}, now)
 	case "reject":
-		return d.Reject(s, &handoffv1.RejectRequest{Reason: in.reason, Text: "x"}, now)
+		return d.Reject(s, &handoffv1.RejectCommand{Request: &handoffv1.RejectRequest{Reason: in.reason}, SealedText: []byte("x")}, now)
 	case "recycle":
-		return d.Recycle(s, &handoffv1.RecycleRequest{Reason: in.reason}, now)
+		return d.Recycle(s, &handoffv1.RecycleCommand{Request: &handoffv1.RecycleRequest{Reason: in.reason}}, now)
 	case "outcome":
-		return d.Outcomed(s, &handoffv1.RecordOutcomeRequest{Outcome: in.outcome}, now)
+		return d.Outcomed(s, &handoffv1.OutcomeCommand{Request: &handoffv1.RecordOutcomeRequest{Outcome: in.outcome}}, now)
 	case "redeliver":
 		return d.Redeliver(s, "", now)
 	}

@@ -32,6 +32,8 @@ const (
 	PartPrograms = "programs"
 	PartTouches  = "touches"
 	PartAccount  = "account"
+	// PartText is what sales wrote, in the handoff.
+	PartText = "text"
 	// PartReasons is missing when the reasons do not add up to the score: better
 	// none than wrong ones.
 	PartReasons = "reasons"
@@ -72,7 +74,7 @@ func Assemble(p Parts) *handoffv1.Dossier {
 		Timeline:   newest(p.Timeline),
 		Programs:   p.Programs,
 		Touches:    p.Touches,
-		Handoff:    p.Handoff,
+		Handoff:    Bare(p.Handoff),
 		Missing:    slices.Clone(p.Missing),
 	}
 	d.Account, d.Colleagues = company(p.Account)

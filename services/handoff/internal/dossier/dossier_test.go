@@ -134,3 +134,22 @@ func TestADossierThatCannotBeCutSaysSo(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestWhatIsSealedLeavesNowhereAndWordsOnlyToSales(t *testing.T) {
+	p := parts(1, 1)
+	p.Handoff.Text, p.Handoff.SealedText = "call Jo's wife first", []byte("sealed")
+	d := dossier.Assemble(p)
+	if d.GetHandoff().GetText() != "call Jo's wife first" || len(d.GetHandoff().GetSealedText()) > 0 {
+		t.Errorf("the dossier has the stay as %v", d.GetHandoff())
+	}
+	public := dossier.Anonymous(d)
+	if got := public.GetHandoff(); got.GetText() != "" || got.GetRep() != "ada" || !slices.Contains(public.GetMissing(), dossier.PartText) {
+		t.Errorf("the world is told %v", public)
+	}
+	if without := dossier.Anonymous(dossier.Assemble(parts(1, 1))); slices.Contains(without.GetMissing(), dossier.PartText) {
+		t.Errorf("nothing was written, and is missing: %v", without.GetMissing())
+	}
+	if string(p.Handoff.GetSealedText()) != "sealed" || d.GetHandoff().GetText() == "" {
+		t.Error("what was given is changed")
+	}
+}

@@ -26,6 +26,7 @@ type Evidence struct {
 	Ingest ingestv1.IngestServiceClient
 	// Accounts is nil where nobody knows of any.
 	Accounts ingestv1.AccountServiceClient
+	Words    Words
 	Scoring  scoringv1.ScoringServiceClient
 	Campaign campaignv1.CampaignServiceClient
 	Log      *slog.Logger
@@ -47,6 +48,15 @@ func (e Evidence) Collect(ctx context.Context, h *handoffv1.Handoff) dossier.Par
 	defer cancel()
 	parts, lead := dossier.Parts{Handoff: h}, h.GetLeadId()
 	q := questions{evidence: e, lead: lead}
+	if len(h.GetSealedText()) > 0 {
+		q.ask(ctx, []string{dossier.PartText}, true, func(ctx context.Context) error {
+			shown, err := e.Words.withText(ctx, h)
+			if err == nil {
+				parts.Handoff = shown
+			}
+			return err
+		})
+	}
 	q.ask(patient, []string{dossier.PartLead}, true, func(ctx context.Context) error {
 		// Not from the log: a read of it waits behind the commits of a busy stream.
 		r, err := e.Ingest.BatchGetLeads(ctx, &ingestv1.BatchGetLeadsRequest{LeadIds: []string{lead}})

@@ -20,6 +20,7 @@ import (
 	"github.com/nurturehq/nurture/services/handoff/internal/crm"
 	"github.com/nurturehq/nurture/services/handoff/internal/desk"
 	"github.com/nurturehq/nurture/services/handoff/internal/dossier"
+	"github.com/nurturehq/nurture/services/handoff/internal/feed"
 )
 
 // Commands by the name their causes carry.
@@ -35,12 +36,14 @@ const (
 type Server struct {
 	handoffv1.UnimplementedHandoffServiceServer
 	ledger  *ledger.Ledger[*handoffv1.State]
+	words   feed.Words
 	collect func(ctx context.Context, h *handoffv1.Handoff) dossier.Parts
 }
 
-// NewServer makes a server. collect asks for the evidence of a dossier.
-func NewServer(l *ledger.Ledger[*handoffv1.State], collect func(context.Context, *handoffv1.Handoff) dossier.Parts) *Server {
-	return &Server{ledger: l, collect: collect}
+// NewServer makes a server. words seals and opens what sales writes, collect asks
+// for the evidence of a dossier.
+func NewServer(l *ledger.Ledger[*handoffv1.State], words feed.Words, collect func(context.Context, *handoffv1.Handoff) dossier.Parts) *Server {
+	return &Server{ledger: l, words: words, collect: collect}
 }
 
 // request is what all commands have.
@@ -52,7 +55,17 @@ type request interface {
 
 // update applies a command; a request id seen before changes nothing.
 func (s *Server) update(ctx context.Context, kind string, req request) (*handoffv1.Handoff, error) {
-	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	lead, err := req.GetLeadId(), error(nil)
+	if kind != CmdRedeliver { // deliveries stay where they are
+		if lead, err = s.survivor(ctx, lead); err != nil {
+			return nil, mark(err)
+		}
+	}
+	kept, err := s.keep(ctx, lead, req)
+	if err != nil {
+		return nil, mark(err)
+	}
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(kept)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", kind, err)
 	}
@@ -60,17 +73,11 @@ func (s *Server) update(ctx context.Context, kind string, req request) (*handoff
 	if req.GetRequestId() != "" {
 		cmd.ID = kind + ":" + req.GetRequestId()
 	}
-	lead := req.GetLeadId()
-	if kind != CmdRedeliver { // deliveries stay where they are
-		if lead, err = s.survivor(ctx, lead); err != nil {
-			return nil, mark(err)
-		}
-	}
 	res, err := s.ledger.Update(ctx, lead, cmd)
 	if err != nil {
 		return nil, mark(err)
 	}
-	return res.State.GetHandoff(), nil
+	return s.show(ctx, res.State.GetHandoff()), nil
 }
 
 // maxHops bounds how often a merged lead is followed.
@@ -99,11 +106,11 @@ func (s *Server) survivor(ctx context.Context, asked string) (string, error) {
 // mark gives the desk's errors their status.
 func mark(err error) error {
 	switch {
-	case errors.Is(err, desk.ErrMerging):
+	case errors.Is(err, desk.ErrMerging), errors.Is(err, feed.ErrNotSealed):
 		return rpc.RetryAfter(err, codes.Unavailable, time.Second)
 	case errors.Is(err, desk.ErrWrongState):
 		return rpc.Mark(err, codes.FailedPrecondition)
-	case errors.Is(err, desk.ErrNoHandoff), errors.Is(err, desk.ErrUnknownDelivery):
+	case errors.Is(err, desk.ErrNoHandoff), errors.Is(err, desk.ErrUnknownDelivery), errors.Is(err, feed.ErrForgotten):
 		return rpc.Mark(err, codes.NotFound)
 	case errors.Is(err, desk.ErrBadReason):
 		return rpc.Mark(err, codes.InvalidArgument)
@@ -163,7 +170,7 @@ func (s *Server) GetHandoff(ctx context.Context, r *handoffv1.GetHandoffRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &handoffv1.GetHandoffResponse{Handoff: h}, nil
+	return &handoffv1.GetHandoffResponse{Handoff: s.show(ctx, h)}, nil
 }
 
 func (s *Server) get(ctx context.Context, lead string) (*handoffv1.Handoff, error) {
@@ -183,13 +190,13 @@ func (s *Server) BatchGetHandoffs(ctx context.Context, r *handoffv1.BatchGetHand
 	if err != nil {
 		return nil, err
 	}
-	out := &handoffv1.BatchGetHandoffsResponse{}
+	var stays []*handoffv1.Handoff
 	for _, lead := range r.GetLeadIds() {
 		if h := found[lead].State.GetHandoff(); h != nil {
-			out.Handoffs = append(out.Handoffs, h)
+			stays = append(stays, h)
 		}
 	}
-	return out, nil
+	return &handoffv1.BatchGetHandoffsResponse{Handoffs: s.words.Show(ctx, stays...)}, nil
 }
 
 // GetDossier assembles the evidence pack as it would be delivered now.

@@ -24,6 +24,7 @@ type platform struct {
 	ingestURL string
 	ingest    ingestv1.IngestServiceClient
 	accounts  ingestv1.AccountServiceClient
+	words     ingestv1.WordsServiceClient
 	scoring   scoringv1.ScoringServiceClient
 	campaign  campaignv1.CampaignServiceClient
 }
@@ -48,7 +49,8 @@ func newPlatform(ctx context.Context, config string) (*platform, error) {
 		return nil, err
 	}
 	r.onClose(func() { _ = conn.Close() })
-	p.ingestURL, p.ingest, p.accounts = url, ingestv1.NewIngestServiceClient(conn), ingestv1.NewAccountServiceClient(conn)
+	p.ingestURL, p.ingest = url, ingestv1.NewIngestServiceClient(conn)
+	p.accounts, p.words = ingestv1.NewAccountServiceClient(conn), ingestv1.NewWordsServiceClient(conn)
 	return p, nil
 }
 
@@ -128,7 +130,7 @@ func (p *platform) startHandoff(ctx context.Context, routes, webhook string) err
 	cfg.Routes = routes
 	cfg.Webhook.URL, cfg.Webhook.Secrets, cfg.Webhook.Allow = webhook, []string{webhookSecret}, []string{"127.0.0.0/8"}
 	s, err := handoff.New(cfg, handoff.Deps{
-		Bus: b, Redis: p.redis, Log: p.log, HTTP: web, GRPC: grpc, Ingest: p.ingest, Accounts: p.accounts, Scoring: p.scoring, Campaign: p.campaign,
+		Bus: b, Redis: p.redis, Log: p.log, HTTP: web, GRPC: grpc, Ingest: p.ingest, Accounts: p.accounts, Words: p.words, Scoring: p.scoring, Campaign: p.campaign,
 	})
 	if err != nil {
 		return fmt.Errorf("open handoff: %w", err)

@@ -29,6 +29,7 @@ type part struct {
 type peers struct {
 	ingest   ingestv1.IngestServiceClient
 	accounts ingestv1.AccountServiceClient
+	words    ingestv1.WordsServiceClient
 	scoring  scoringv1.ScoringServiceClient
 	campaign campaignv1.CampaignServiceClient
 	handoff  handoffv1.HandoffServiceClient
@@ -73,6 +74,7 @@ func (b *Box) dial() (p peers, err error) {
 	p = peers{
 		ingest:   ingestv1.NewIngestServiceClient(toIngest),
 		accounts: ingestv1.NewAccountServiceClient(toIngest),
+		words:    ingestv1.NewWordsServiceClient(toIngest),
 		scoring:  scoringv1.NewScoringServiceClient(conn(ScoringGRPC)),
 		campaign: campaignv1.NewCampaignServiceClient(conn(CampaignGRPC)),
 		handoff:  handoffv1.NewHandoffServiceClient(conn(HandoffGRPC)),
@@ -115,7 +117,7 @@ func (b *Box) campaign(p peers) (func(context.Context) error, error) {
 func (b *Box) handoff(p peers) (func(context.Context) error, error) {
 	s, err := handoff.New(b.handoffConfig(), handoff.Deps{
 		Bus: b.Bus, Redis: b.redis, Log: b.opts.Log, HTTP: b.doors[HandoffHTTP], GRPC: b.doors[HandoffGRPC], Access: b.access,
-		Ingest: p.ingest, Accounts: p.accounts, Scoring: p.scoring, Campaign: p.campaign,
+		Ingest: p.ingest, Accounts: p.accounts, Words: p.words, Scoring: p.scoring, Campaign: p.campaign,
 	})
 	if err != nil {
 		return nil, err
