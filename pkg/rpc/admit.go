@@ -94,7 +94,7 @@ func (d *door) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if err != nil {
 		return nil, err
 	}
-	resp, err := handle(ctx, req)
+	resp, err := handle(context.WithValue(ctx, callerKey{}, c), req)
 	d.note(ctx, c, info.FullMethod, req, err)
 	return resp, err
 }

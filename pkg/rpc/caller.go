@@ -177,8 +177,17 @@ func nameIn(chains [][]*x509.Certificate) string {
 	return "certificate"
 }
 
-// callerKey carries the caller of an HTTP request to the connection in memory.
+// callerKey carries the caller of an HTTP request to the connection in memory, and
+// of a call to whoever answers it.
 type callerKey struct{}
+
+// May reports whether whoever makes a call has a role, for answers that show one
+// caller more than another. ctx is the one that the call is answered with; nobody
+// calls with any other.
+func May(ctx context.Context, role access.Role) bool {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return access.Allows(c.roles, role)
+}
 
 // inMemory are the names under which it travels from there; nothing that came
 // over HTTP has them.
