@@ -111,6 +111,7 @@ type room struct {
 	words  *safe
 	svc    *handoff.Service
 	sales  handoffv1.HandoffServiceClient
+	grpc   string
 	http   string
 	stop   func()
 }
@@ -122,6 +123,7 @@ type setup struct {
 	hang       bool
 	on         *bus.Bus
 	askWithin  time.Duration
+	access     *rpc.Access
 }
 
 const plainRoutes = "sla: {respond_within: 0s}\nreps: [{id: ada, name: Ada Example}]\n"
@@ -151,9 +153,9 @@ func newRoom(tb testing.TB, s setup) *room {
 	}
 	deps := handoff.Deps{
 		Bus: r.bus, Redis: ledgertest.Miniredis(tb), Log: slog.New(slog.DiscardHandler),
-		HTTP: listen(tb), GRPC: listen(tb), Ingest: r.others, Words: r.words, Scoring: r.others, Campaign: r.others,
+		HTTP: listen(tb), GRPC: listen(tb), Access: s.access, Ingest: r.others, Words: r.words, Scoring: r.others, Campaign: r.others,
 	}
-	r.http = "http://" + deps.HTTP.Addr().String()
+	r.http, r.grpc = "http://"+deps.HTTP.Addr().String(), deps.GRPC.Addr().String()
 	svc, err := handoff.New(cfg, deps)
 	if err != nil {
 		tb.Fatal(err)

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nurturehq/nurture/pkg/access"
 	"github.com/nurturehq/nurture/pkg/bus"
 	"github.com/nurturehq/nurture/pkg/rpc"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
@@ -186,6 +190,69 @@ func TestWhileIngestIsAwayHandoffsAreShownWithoutWords(t *testing.T) {
 		t.Fatalf("got %v, %v", d, err)
 	}
 	says(t, "dossier", d.GetDossier().GetHandoff(), "")
+}
+
+// tokens makes an access file with one token for each role, named as the role.
+func tokens(t *testing.T) (*rpc.Access, map[string]string) {
+	t.Helper()
+	file, all, raw := filepath.Join(t.TempDir(), "access.yaml"), map[string]string{}, []byte(nil)
+	for _, role := range access.Roles() {
+		name, err := access.NameOf(role), error(nil)
+		all[name] = access.Mint(name)
+		if raw, err = access.Added(file, raw, access.Entry{Name: name, Roles: []access.Role{role}, Created: "2026-11-25"}, all[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := rpc.OpenAccess(rpc.AccessOptions{File: file, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, all
+}
+
+func TestWhoMayNotSeePeopleIsNotShownWhatSalesWroteOfThem(t *testing.T) {
+	keeper, token := tokens(t)
+	t.Setenv("NURTURE_TOKEN", token["admin"])
+	r := newRoom(t, setup{access: keeper})
+	r.handed("lead-1")
+	if _, err := r.sales.Reject(t.Context(), &handoffv1.RejectRequest{LeadId: "lead-1", Reason: other, Text: secretWords}); err != nil {
+		t.Fatal(err)
+	}
+	for role, want := range map[string]string{"read": "", "personal": secretWords, "operate": secretWords, "admin": secretWords} {
+		conn, err := rpc.DialAs(r.grpc, token[role])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		as := handoffv1.NewHandoffServiceClient(conn)
+		got, err := as.GetHandoff(t.Context(), &handoffv1.GetHandoffRequest{LeadId: "lead-1"})
+		if err != nil || got.GetHandoff().GetStatus() != recycled {
+			t.Fatalf("%s: %v, %v", role, got, err)
+		}
+		says(t, role, got.GetHandoff(), want)
+		many, err := as.BatchGetHandoffs(t.Context(), &handoffv1.BatchGetHandoffsRequest{LeadIds: []string{"lead-1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(t, role+", asked for many", many.GetHandoffs()[0], want)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.http+"/v1/handoffs/lead-1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token[role])
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if bytes.Contains(body, []byte(secretWords)) != (want != "") || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s over HTTP: %d %s", role, resp.StatusCode, body)
+		}
+	}
 }
 
 func TestWordsAboutAStayThatWasTakenOverAreThoseOfTheLeadItCameFrom(t *testing.T) {

@@ -196,7 +196,7 @@ func (s *Server) BatchGetHandoffs(ctx context.Context, r *handoffv1.BatchGetHand
 			stays = append(stays, h)
 		}
 	}
-	return &handoffv1.BatchGetHandoffsResponse{Handoffs: s.words.Show(ctx, stays...)}, nil
+	return &handoffv1.BatchGetHandoffsResponse{Handoffs: s.showAll(ctx, stays)}, nil
 }
 
 // GetDossier assembles the evidence pack as it would be delivered now.

@@ -8,10 +8,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nurturehq/nurture/pkg/access"
 	"github.com/nurturehq/nurture/pkg/ledger"
+	"github.com/nurturehq/nurture/pkg/rpc"
 	handoffv1 "github.com/nurturehq/nurture/proto/nurture/handoff/v1"
 
 	"github.com/nurturehq/nurture/services/handoff/internal/desk"
+	"github.com/nurturehq/nurture/services/handoff/internal/dossier"
 )
 
 // keep makes of a request what the log keeps of it: its text sealed. That is done
@@ -62,5 +65,18 @@ func (s *Server) whose(ctx context.Context, lead string) (string, error) {
 
 // show is a stay as answers show it.
 func (s *Server) show(ctx context.Context, h *handoffv1.Handoff) *handoffv1.Handoff {
-	return s.words.Show(ctx, h)[0]
+	return s.showAll(ctx, []*handoffv1.Handoff{h})[0]
+}
+
+// showAll is show for many. What sales wrote may say who somebody is: sales sees it,
+// and who may see people.
+func (s *Server) showAll(ctx context.Context, stays []*handoffv1.Handoff) []*handoffv1.Handoff {
+	if rpc.May(ctx, access.Sales) || rpc.May(ctx, access.Personal) {
+		return s.words.Show(ctx, stays...)
+	}
+	bare := make([]*handoffv1.Handoff, len(stays))
+	for i, h := range stays {
+		bare[i] = dossier.Bare(h)
+	}
+	return bare
 }
