@@ -19,7 +19,7 @@ func canaries() map[string]string {
 		"anonymous id": "cananon-q7x-1", "user agent": "canagent-q7x/1.0", "attribute": "canfreeattr q7x",
 		"address on the net": "2001:db8:ca4a:97::1", "page": "canpath-q7x", "query of a page": "canquery-q7x", "title of a page": "Cantitle q7x",
 		"referrer": "canreferrer-q7x.example", "campaign": "canutm-q7x", "click id": "cangclid-q7x", "external id": "canexternal-q7x",
-		"property": "canproperty q7x", "words of a reject": "canreject q7x",
+		"property": "canproperty q7x", "words of a reject": "canreject q7x", "words of sales": "cansales q7x",
 	}
 }
 

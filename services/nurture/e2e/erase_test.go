@@ -50,7 +50,7 @@ func TestAfterAnErasureNothingOfThePersonIsLeft(t *testing.T) {
 	})
 	t.Cleanup(end)
 	p := &person{
-		t: t, ingest: b.URL(box.IngestHTTP), desk: b.URL(box.DeskHTTP), inbox: b.URL(box.InboxHTTP), grpc: b.Addr(box.IngestGRPC), nats: b.NATSURL(),
+		t: t, ingest: b.URL(box.IngestHTTP), handoff: b.URL(box.HandoffHTTP), desk: b.URL(box.DeskHTTP), inbox: b.URL(box.InboxHTTP), grpc: b.Addr(box.IngestGRPC), nats: b.NATSURL(),
 	}
 	p.live()
 	// The search finds what is there: on the desk.

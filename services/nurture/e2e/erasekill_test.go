@@ -169,7 +169,7 @@ func (w *whole) indexes() (paths []string) {
 func (w *whole) person() *person {
 	at := func(door string) string { return "http://" + w.doors[door] }
 	return &person{
-		t: w.t, ingest: at(box.IngestHTTP), desk: at(box.DeskHTTP), inbox: at(box.InboxHTTP), grpc: w.doors[box.IngestGRPC], nats: "nats://" + w.nats,
+		t: w.t, ingest: at(box.IngestHTTP), handoff: at(box.HandoffHTTP), desk: at(box.DeskHTTP), inbox: at(box.InboxHTTP), grpc: w.doors[box.IngestGRPC], nats: "nats://" + w.nats,
 	}
 }
 

@@ -22,9 +22,9 @@ import (
 // person is somebody made of canaries, who leaves them wherever a person can.
 type person struct {
 	t *testing.T
-	// ingest, desk and inbox are base URLs, grpc is ingest's, nats the log's.
-	ingest, desk, inbox, grpc, nats string
-	lead                            string
+	// ingest, handoff, desk and inbox are base URLs, grpc is ingest's, nats the log's.
+	ingest, handoff, desk, inbox, grpc, nats string
+	lead                                     string
 }
 
 func (p *person) wait(what string, done func() bool) {
@@ -44,7 +44,13 @@ func (p *person) post(path, key string, body map[string]any) (int, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.ingest+path, strings.NewReader(string(raw)))
+	return p.postTo(p.ingest+path, key, string(raw))
+}
+
+// postTo is post to any address.
+func (p *person) postTo(address, key, body string) (int, string) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -188,6 +194,7 @@ func (p *person) live() {
 	p.click()
 	p.fill(map[string]any{"form": "demo"})
 	p.wait("sales has the lead", func() bool { return strings.Contains(p.get(p.desk+"/"), p.lead) })
+	p.comeBack()
 	p.fail()
 	p.wait("what cannot be used waits for a person", func() bool {
 		got, err := p.api().ListRejects(p.t.Context(), &ingestv1.ListRejectsRequest{})
@@ -201,6 +208,19 @@ func (p *person) live() {
 		if !strings.Contains(fmt.Sprint(got.GetActivities()), want) {
 			p.t.Errorf("the person never did %s: %v", want, got.GetActivities())
 		}
+	}
+}
+
+// comeBack is given back by sales with some words, which whoever asks is shown.
+func (p *person) comeBack() {
+	p.t.Helper()
+	said := canaries()["words of sales"]
+	code, answer := p.postTo(p.handoff+"/v1/handoffs/"+p.lead+":reject", "", `{"reason":"REJECT_REASON_OTHER","by":"ada","text":"`+said+`"}`)
+	if code != http.StatusOK || !strings.Contains(answer, said) {
+		p.t.Fatalf("sales gives the lead back: %d %s", code, answer)
+	}
+	if shown := p.get(p.handoff + "/v1/handoffs/" + p.lead); !strings.Contains(shown, said) || strings.Contains(shown, "sealedText") {
+		p.t.Errorf("the handoff is shown as %s", shown)
 	}
 }
 

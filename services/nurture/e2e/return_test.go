@@ -38,7 +38,7 @@ func openOn(t *testing.T, config string) (*box.Box, *person) {
 		}
 	})
 	return b, &person{
-		t: t, ingest: b.URL(box.IngestHTTP), desk: b.URL(box.DeskHTTP), inbox: b.URL(box.InboxHTTP), grpc: b.Addr(box.IngestGRPC), nats: b.NATSURL(),
+		t: t, ingest: b.URL(box.IngestHTTP), handoff: b.URL(box.HandoffHTTP), desk: b.URL(box.DeskHTTP), inbox: b.URL(box.InboxHTTP), grpc: b.Addr(box.IngestGRPC), nats: b.NATSURL(),
 	}
 }
 

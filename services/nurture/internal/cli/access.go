@@ -121,7 +121,7 @@ func newAccessRoles() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		calls := map[access.Role][]string{}
 		for _, file := range []protoreflect.FileDescriptor{
-			ingestv1.File_nurture_ingest_v1_ingest_proto, scoringv1.File_nurture_scoring_v1_scoring_proto,
+			ingestv1.File_nurture_ingest_v1_ingest_proto, ingestv1.File_nurture_ingest_v1_account_proto, ingestv1.File_nurture_ingest_v1_words_proto, scoringv1.File_nurture_scoring_v1_scoring_proto,
 			campaignv1.File_nurture_campaign_v1_campaign_proto, handoffv1.File_nurture_handoff_v1_handoff_proto,
 		} {
 			methods := file.Services().Get(0).Methods()

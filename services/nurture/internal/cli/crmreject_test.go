@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/nurturehq/nurture/pkg/rpc"
@@ -57,4 +58,20 @@ func TestAWordOfTheCRMThatHandoffRefusesWaitsAsARejectUntilItCanBeTold(t *testin
 	other.types("rejects redrive "+waits(), "redriven")
 	me.types("lead show LEAD", "accepted")
 	other.types("rejects list --source shop", "nothing was rejected")
+
+	// What sales writes lies sealed in the log, and is shown to whoever may see people.
+	const said = "went to the competition after all"
+	if err := os.WriteFile(message, []byte(`{"lead_id":"`+me.lead+`","status":"rejected","reason":"no budget","text":"`+said+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.types("source test shop --body "+message, "answered  200")
+	me.types("lead show LEAD", "given back", "no budget: "+said)
+	dir := t.TempDir()
+	me.types("lead export LEAD --out "+dir, "lead-"+me.lead+".json")
+	for _, kind := range []string{".json", ".html"} {
+		bundle, err := os.ReadFile(filepath.Join(dir, "lead-"+me.lead+kind))
+		if err != nil || !strings.Contains(string(bundle), said) || strings.Contains(string(bundle), "sealedText") {
+			t.Errorf("the bundle of the person does not say what sales wrote, %v:\n%s", err, bundle)
+		}
+	}
 }
