@@ -66,8 +66,8 @@ func (m *manifests) claims(p pod) (names []string) {
 	return names
 }
 
-// log reads nats.conf as the server would in the pod nats-0.
-func (m *manifests) log() (*server.Options, error) {
+// log reads nats.conf as the server would in a pod of that number.
+func (m *manifests) log(number int) (*server.Options, error) {
 	file, err := os.CreateTemp("", "nats-*.conf")
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (m *manifests) log() (*server.Options, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	if err := os.Setenv("POD_NAME", "nats-0"); err != nil {
+	if err := os.Setenv("POD_NAME", fmt.Sprintf("nats-%d", number)); err != nil {
 		return nil, err
 	}
 	return server.ProcessConfigFile(file.Name())
@@ -87,7 +87,7 @@ func (m *manifests) log() (*server.Options, error) {
 
 // routes are the addresses of the other servers.
 func (m *manifests) routes() (list []address) {
-	o, err := m.log()
+	o, err := m.log(0)
 	if err != nil {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (m *manifests) routes() (list []address) {
 }
 
 func logged(m *manifests) (f faults) {
-	o, err := m.log()
+	o, err := m.log(0)
 	if err != nil {
 		f.add("nats.conf: %v", err)
 		return f

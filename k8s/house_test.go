@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -29,7 +30,7 @@ var settings = sync.OnceValue(func() map[string]map[string]setting {
 	list := map[string]map[string]setting{}
 	for _, name := range services {
 		all.Go(func() {
-			help, err := run("./services/"+name+"/cmd/"+name, "--help")
+			help, err := run(service(name), "--help")
 			if err != nil {
 				panic(fmt.Sprintf("%s --help: %v\n%s", name, err, help))
 			}
@@ -62,11 +63,48 @@ func readHelp(help string) map[string]setting {
 	return found
 }
 
-// run runs a command of this repository. Its binary stays in Go's cache.
-func run(command string, args ...string) (string, error) {
-	cmd := exec.Command("go", append([]string{"run", command}, args...)...)
+// programs are the paths of binaries that were asked for, by package.
+var programs sync.Map
+
+// program builds a command of this repository, unless Go's cache has it as it is,
+// and tells where the cache keeps it.
+func program(command string) (string, error) {
+	once, _ := programs.LoadOrStore(command, sync.OnceValues(func() (string, error) {
+		for range 2 { // a binary that was just made is told where it was made, and is in the cache the next time
+			path, err := runPath(command)
+			if err != nil {
+				return "", err
+			}
+			if _, err := os.Stat(path); err == nil {
+				return path, nil
+			}
+		}
+		return "", errors.New("the binary is not in Go's cache")
+	}))
+	return once.(func() (string, error))()
+}
+
+// runPath is what `go run` would run.
+func runPath(command string) (string, error) {
+	cmd := exec.Command("go", "run", "-exec", "echo", command)
 	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
+	out, err := cmd.Output()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w\n%s", err, failed.Stderr)
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+// service is the package of a service's binary.
+func service(name string) string { return "./services/" + name + "/cmd/" + name }
+
+// run runs a command of this repository.
+func run(command string, args ...string) (string, error) {
+	path, err := program(command)
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", command, err)
+	}
+	out, err := exec.Command(path, args...).CombinedOutput()
 	return string(out), err
 }
 
