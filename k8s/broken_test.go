@@ -232,6 +232,7 @@ func brokenFiles() []breakage {
 		{"prod", log, "no configuration", "nats.conf:", rewrite("nats-config", "nats.conf", "jetstream {", "jetstream {{")},
 		{"prod", images, "another service's", "no main package", onPod("ingest", image("registry.example.com/nurture-ingestion:0.1.0"))},
 		{"prod", images, "whatever is there today", "no version", onPod("ingest", image("registry.example.com/nurture-ingest"))},
+		{"prod", images, "whatever the machine has", "somebody else pulled", onPod("redis", func(p pod) { p.container().ImagePullPolicy = "" })},
 		{"dev", images, "another engine than compose", "another image", onPod("nats", image("nats:2.11-alpine"))},
 		{"dev", images, "a command of its own", "has a command", onPod("scoring", func(p pod) { p.container().Command = []string{"/scoring"} })},
 	}

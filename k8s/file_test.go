@@ -151,6 +151,9 @@ func imaged(m *manifests) (f faults) {
 		if tag == "" || tag == "latest" {
 			f.add("%s: the image %s has no version", p.name, p.container().Image)
 		}
+		if m.overlay == "prod" && p.container().ImagePullPolicy != corev1.PullAlways {
+			f.add("%s: whoever may run a pod may run an image that somebody else pulled", p.name)
+		}
 		if !p.ours() {
 			if !strings.Contains(compose, "image: "+image+":"+tag+"\n") {
 				f.add("%s: deploy/compose.yaml has another image than %s:%s", p.name, image, tag)
