@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -44,11 +45,6 @@ func (t Transit) handled(ctx context.Context, s jetstream.Stream) (uint64, error
 			continue
 		}
 		delete(missing, info.Name)
-		if info.NumPending+uint64(info.NumAckPending) > 0 { //nolint:gosec // not negative
-			upTo = min(upTo, info.AckFloor.Stream)
-			continue
-		}
-		// The last message may be newer than what the consumer says.
 		for _, subject := range subjectsOf(info.Config) {
 			if err := t.until(ctx, subject, info.AckFloor.Stream, &upTo); err != nil {
 				return 0, err
@@ -66,15 +62,37 @@ func (t Transit) handled(ctx context.Context, s jetstream.Stream) (uint64, error
 	return upTo, nil
 }
 
-// until lowers upTo to before the first message of a subject after a sequence.
+// until lowers upTo to before the first message of a subject after a sequence. It
+// asks the stream's leader: what a consumer says of its backlog, and what a replica
+// answers, may be older than the last message.
 func (t Transit) until(ctx context.Context, subject string, after uint64, upTo *uint64) error {
-	for next, err := range t.Bus.Read(ctx, t.Stream, subject, after+1) {
-		if err != nil {
-			return err
-		}
-		*upTo = min(*upTo, next.Sequence-1)
-		break
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	ask, err := json.Marshal(map[string]any{"seq": after + 1, "next_by_subj": subject})
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
 	}
+	raw, err := t.Bus.NC.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+t.Stream, ask)
+	if err != nil {
+		return fmt.Errorf("read %s of %s: %w", subject, t.Stream, Classify(err))
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(raw.Data, &answer); {
+	case err != nil:
+		return fmt.Errorf("read %s of %s: %w", subject, t.Stream, err)
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil
+	case answer.Error != nil:
+		return fmt.Errorf("read %s of %s: %w", subject, t.Stream, Classify(answer.Error))
+	case answer.Message.Seq <= after:
+		return fmt.Errorf("read %s of %s: the answer has sequence %d, and not one after %d", subject, t.Stream, answer.Message.Seq, after)
+	}
+	*upTo = min(*upTo, answer.Message.Seq-1)
 	return nil
 }
 
