@@ -94,7 +94,7 @@ func (p *Process) connect(ctx context.Context, service string, set Settings) (er
 		p.Redis = engines.NewRedis(set.Redis)
 		p.open.Add("redis", func(context.Context) error { return p.Redis.Close() })
 	}
-	return p.Bus.Declare(ctx)
+	return bus.Patiently(ctx, p.Bus.Declare)
 }
 
 // Dial opens a connection to another service.

@@ -154,7 +154,7 @@ func Lint(dir string) ([]*expr.Program, error) {
 // Run works until ctx ends: nothing new is sent, what was claimed is finished,
 // then the lanes stop, which fold the last outcomes.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.programs.Open(ctx, s.bundles); err != nil {
+	if err := bus.Patiently(ctx, func(ctx context.Context) error { return s.programs.Open(ctx, s.bundles) }); err != nil {
 		return fmt.Errorf("campaign: %w", err)
 	}
 	s.deps.Log.InfoContext(ctx, "campaign starts", "programs", len(s.bundles), "book", s.programs.Current().ID)

@@ -195,7 +195,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := errors.Join(s.checkSecret(ctx), s.checkDataKey(ctx)); err != nil {
 		return err
 	}
-	if err := errors.Join(s.policies.Open(ctx), s.signals.Open(ctx)); err != nil {
+	if err := bus.Patiently(ctx, func(ctx context.Context) error {
+		return errors.Join(s.policies.Open(ctx), s.signals.Open(ctx))
+	}); err != nil {
 		return err
 	}
 	edgeCtx, stopEdge := context.WithCancel(ctx)

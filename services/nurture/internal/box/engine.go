@@ -27,7 +27,7 @@ func (b *Box) openEngines(ctx context.Context) error {
 		return err
 	}
 	b.open.Add("bus", func(context.Context) error { b.Bus.Close(); return nil })
-	if err := b.Bus.Declare(ctx); err != nil {
+	if err := bus.Patiently(ctx, b.Bus.Declare); err != nil {
 		return err
 	}
 	return b.openRedis(ctx)
