@@ -133,7 +133,7 @@ func sorted(sets ...map[edge]bool) []edge {
 	return slices.SortedFunc(maps.Keys(all), func(a, b edge) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// needed are the edges between pods that the settings and the routes of NATS name.
+// needed are the edges between pods that the settings name.
 func (m *manifests) needed() map[edge]bool {
 	all := map[edge]bool{}
 	for _, p := range m.pods() {
@@ -141,11 +141,6 @@ func (m *manifests) needed() map[edge]bool {
 			if d := m.reach(a.host, "", a.port); d != nil {
 				all[edge{p.name, d.workload, d.port}] = true
 			}
-		}
-	}
-	for _, r := range m.routes() {
-		if d := m.reach(r.service(), "", r.port); d != nil {
-			all[edge{"nats", d.workload, d.port}] = true
 		}
 	}
 	return all
@@ -176,9 +171,8 @@ func walled(m *manifests) (f faults) {
 		}
 	}
 	for _, p := range m.pods() {
-		names := p.ours() || p.name == "nats" && p.replicas > 1
-		if g.out[edge{p.name, dns, 53}] != names {
-			f.add("%s: asks for names: %v", p.name, names)
+		if g.out[edge{p.name, dns, 53}] != p.ours() {
+			f.add("%s: asks for names: %v", p.name, p.ours())
 		}
 		for _, a := range m.addresses(p) {
 			if m.reach(a.host, "", a.port) == nil && !g.out[edge{p.name, world, a.port}] {

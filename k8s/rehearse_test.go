@@ -22,7 +22,7 @@ import (
 
 // Nobody has a cluster at hand. What can be had without one is had: the processes
 // of an overlay's pods, as many as it says, with the variables, files and secrets
-// that their containers would find and nothing else, on the servers that its
+// that their containers would find and nothing else, on the server that its
 // nats.conf describes; asked what the kubelet would ask, and told to stop.
 func TestTheProcessesOfTheirPodsWorkTogetherAndStop(t *testing.T) {
 	for _, overlay := range overlays {
@@ -51,35 +51,26 @@ type actor struct {
 	cmd        *exec.Cmd
 	out        *os.File
 	done       chan error
-	// restarts counts how often it ended before it was ready.
-	restarts int
 }
 
-// start does what is done once for a pod, and runs its process. The working
-// directory is the image's /data, which nobody may need: the root cannot be written.
+// start runs the binary with what its container finds. Its working directory is
+// the image's /data, which nobody may need: the root cannot be written.
 func (a *actor) start() {
 	a.t.Helper()
-	if err := os.MkdirAll(filepath.Join(a.dir, "data"), 0o500); err != nil {
+	work := filepath.Join(a.dir, "data")
+	if err := os.MkdirAll(work, 0o500); err != nil {
 		a.t.Fatal(err)
 	}
 	a.mount()
-	var err error
-	if a.out, err = os.Create(filepath.Join(a.dir, "out")); err != nil {
-		a.t.Fatal(err)
-	}
-	a.run()
-	a.t.Cleanup(func() { _ = a.cmd.Process.Kill() })
-}
-
-// run runs the binary with what its container finds.
-func (a *actor) run() {
-	a.t.Helper()
 	binary, err := program(service(a.name))
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	if a.out, err = os.Create(filepath.Join(a.dir, "out")); err != nil {
+		a.t.Fatal(err)
+	}
 	a.cmd = exec.Command(binary)
-	a.cmd.Dir, a.cmd.Stdout, a.cmd.Stderr = filepath.Join(a.dir, "data"), a.out, a.out
+	a.cmd.Dir, a.cmd.Stdout, a.cmd.Stderr = work, a.out, a.out
 	for name, value := range a.m.environment(a.pod) {
 		a.cmd.Env = append(a.cmd.Env, name+"="+a.here(name, value))
 	}
@@ -87,7 +78,8 @@ func (a *actor) run() {
 		a.t.Fatal(err)
 	}
 	a.done = make(chan error, 1)
-	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(a.cmd, a.done)
+	go func() { a.done <- a.cmd.Wait() }()
+	a.t.Cleanup(func() { _ = a.cmd.Process.Kill() })
 }
 
 // mount writes the files of the container's volumes.
@@ -138,9 +130,6 @@ func (a *actor) here(name, value string) string {
 	return value
 }
 
-// maxRestarts is how often a process may end before it is ready.
-const maxRestarts = 3
-
 // ready asks what the kubelet asks.
 func (a *actor) ready() {
 	a.t.Helper()
@@ -148,13 +137,7 @@ func (a *actor) ready() {
 		a.until(a.name+" answers "+probe.HTTPGet.Path, func() bool {
 			select {
 			case err := <-a.done:
-				// A young cluster may be too slow to answer all who declare their streams
-				// at once. The kubelet starts again whoever ended because of that.
-				if a.restarts++; a.restarts > maxRestarts {
-					a.t.Fatalf("%s ended %d times: %v\n%s", a.name, a.restarts, err, a.said())
-				}
-				a.t.Logf("%s is started again: %v\n%s", a.name, err, a.said())
-				a.run()
+				a.t.Fatalf("%s ended: %v\n%s", a.name, err, a.said())
 			default:
 			}
 			resp, err := http.Get("http://" + a.http + probe.HTTPGet.Path)

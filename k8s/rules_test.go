@@ -39,7 +39,7 @@ var rules = [...]rule{
 	{"paths lead to files", pathed},
 	{"callers are those that have a certificate to call", trusted},
 	{"the configuration passes its lint", linted},
-	{"the log is durable and its servers know each other", logged},
+	{"the log is durable and there is one", logged},
 	{"images are what the Dockerfile builds", imaged},
 }
 

@@ -128,15 +128,6 @@ type address struct {
 	port int32
 }
 
-// service is the Service that a host belongs to: of nats-0.nats-peers the latter.
-func (a address) service() string {
-	_, after, found := strings.Cut(a.host, ".")
-	if !found {
-		return a.host
-	}
-	return after
-}
-
 // addresses are those that the settings of a pod tell it to call.
 func (m *manifests) addresses(p pod) (list []address) {
 	if !p.ours() {

@@ -11,11 +11,9 @@ import (
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,46 +62,24 @@ func (s *stage) actor(name string) *actor {
 	panic("no " + name)
 }
 
-// openLog starts as many servers as there are pods, as nats.conf says, but here.
+// openLog starts a server, as nats.conf says, but here.
 func (s *stage) openLog() {
 	s.t.Helper()
-	replicas := int(s.m.pod("nats").replicas)
-	peers := make([]string, replicas)
-	for i := range peers {
-		peers[i] = free(s.t)
+	o, err := s.m.log()
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	var servers []*server.Server
-	for i := range replicas {
-		o, err := s.m.log(i)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		o.Host, o.Port, o.HTTPHost, o.HTTPPort, o.NoSigs, o.NoLog = "127.0.0.1", -1, "127.0.0.1", -1, true, true
-		o.StoreDir, o.ConfigFile = s.t.TempDir(), ""
-		if replicas > 1 {
-			host, port, _ := net.SplitHostPort(peers[i])
-			o.Cluster.Host = host
-			_, _ = fmt.Sscan(port, &o.Cluster.Port)
-			for j := range o.Routes {
-				o.Routes[j] = &url.URL{Scheme: "nats", Host: peers[j]}
-			}
-		}
-		srv, err := server.NewServer(o)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		srv.Start()
-		s.t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-		s.until("a server takes connections", func() bool { return srv.ReadyForConnections(time.Second) })
-		s.names["nats:4222"] = strings.TrimPrefix(srv.ClientURL(), "nats://")
-		s.names["nats:8222"] = srv.MonitorAddr().String()
-		servers = append(servers, srv)
+	o.Host, o.Port, o.HTTPHost, o.HTTPPort, o.NoSigs, o.NoLog = "127.0.0.1", -1, "127.0.0.1", -1, true, true
+	o.StoreDir, o.ConfigFile = s.t.TempDir(), ""
+	srv, err := server.NewServer(o)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	s.until("the servers have a leader who knows all of them", func() bool {
-		return replicas == 1 || slices.ContainsFunc(servers, func(srv *server.Server) bool {
-			return srv.JetStreamIsLeader() && len(srv.JetStreamClusterPeers()) == replicas
-		})
-	})
+	srv.Start()
+	s.t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	s.until("the log takes connections", func() bool { return srv.ReadyForConnections(time.Second) })
+	s.names["nats:4222"] = strings.TrimPrefix(srv.ClientURL(), "nats://")
+	s.names["nats:8222"] = srv.MonitorAddr().String()
 }
 
 // makeSecrets does what README.md asks for before the overlay is applied.
