@@ -219,6 +219,16 @@ func TestWhatSalesAnswersWhileLeadsAreMergedIsNotTurnedAway(t *testing.T) {
 			t.Fatal("an answer is taken while it is not known who has the stay")
 		}
 	}
+	adopt(r, "lead-5", "lead-6") // the same, and lead-6 never was with sales itself
+	for end := time.Now().Add(10 * time.Second); ; {
+		_, err := r.sales.Reject(t.Context(), &handoffv1.RejectRequest{LeadId: "lead-6", Reason: leadv1.RejectReason_REJECT_REASON_NOT_READY, Text: "in spring", By: "ada"})
+		if status.Code(err) == codes.Unavailable {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("words about a stay that is on its way are turned away: %v", err)
+		}
+	}
 	verified(t, r)
 }
 

@@ -51,10 +51,13 @@ func (s *Server) keep(ctx context.Context, lead string, req request) (proto.Mess
 }
 
 // whose is the lead under whose key words about a stay belong: the one it was
-// taken over from, which gets it back with an unmerge, and may be erased then.
+// taken over from, which gets it back with an unmerge, and may be erased then. The
+// errors are those of the command that it is asked for.
 func (s *Server) whose(ctx context.Context, lead string) (string, error) {
 	e, err := s.ledger.Get(ctx, lead)
 	switch {
+	case err == nil && desk.Merging(e.State):
+		return "", desk.ErrMerging
 	case errors.Is(err, ledger.ErrNotFound), err == nil && e.State.GetHandoff() == nil:
 		return "", desk.ErrNoHandoff
 	case err != nil:
