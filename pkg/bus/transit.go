@@ -120,8 +120,12 @@ func (t Transit) Clear(ctx context.Context) (bool, error) {
 	if upTo, err := t.handled(ctx, s); err != nil || upTo < last {
 		return false, err
 	}
-	if err := t.purge(ctx, s, last); err != nil {
-		return false, err
+	// The first puts the files away, to be deleted in the background; the second does
+	// not go on before they are.
+	for range 2 {
+		if err := t.purge(ctx, s, last); err != nil {
+			return false, err
+		}
 	}
 	info, err := s.Info(ctx)
 	if err != nil {
