@@ -239,10 +239,17 @@ func resendSent(ev *Evidence) bool {
 	return i >= 0
 }
 
-// sendLate moves an unsubscribe before the claim of a mail that went out.
+// sendLate moves an unsubscribe before the claim of a mail that went out. Of leads
+// that were merged another answer may count, see mailLeft.
 func sendLate(ev *Evidence) bool {
+	merged := map[string]bool{}
+	for _, f := range ev.Facts {
+		if f.Kind == Merged {
+			merged[f.Lead], merged[f.Ref] = true, true
+		}
+	}
 	for i, s := range ev.Facts {
-		if s.Kind != Suppressed && s.Kind != Withdrawn {
+		if s.Kind != Suppressed && s.Kind != Withdrawn || merged[s.Lead] {
 			continue
 		}
 		claim := ev.find(func(f Fact) bool {

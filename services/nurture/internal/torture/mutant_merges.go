@@ -203,19 +203,18 @@ func mailAgain(ev *Evidence) bool {
 	return false
 }
 
-// mailLeft moves the claim of a survivor's mail behind the merge with a lead that
-// had unsubscribed.
+// mailLeft lets a lead unsubscribe before it is merged, and moves the claim of a mail
+// of its survivor behind the merge.
 func mailLeft(ev *Evidence) bool {
 	k := newCourt(ev)
-	no := k.noes()
 	for _, b := range k.bonds {
-		at, left := no[b.from]
-		if !left || k.partings(k.kin(b.into)) > 0 || k.agreedAfter(b.pair, at) {
+		if k.partings(k.kin(b.into)) > 0 || k.agreedAfter(b.pair, b.at) {
 			continue
 		}
 		for _, t := range k.own[Touch] {
 			if t.Lead == b.into && len(k.mails[t.ID]) > 0 {
-				ev.claimed(t.ID, later(at, b.at).Add(1))
+				ev.Facts = append(ev.Facts, Fact{Kind: Suppressed, Lead: b.from, At: b.at})
+				ev.claimed(t.ID, b.at.Add(1))
 				return true
 			}
 		}
